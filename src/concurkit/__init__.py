@@ -1,0 +1,65 @@
+"""Run tasks concurrently on threads, processes and event loops, with one call."""
+
+from __future__ import annotations
+
+from importlib import import_module
+from typing import TYPE_CHECKING, Any
+
+from ._version import __version__ as __version__
+
+if TYPE_CHECKING:
+    from . import aio as aio
+    from . import exceptions as exceptions
+    from ._cpus import cpu_count as cpu_count
+    from ._outcome import Failure as Failure
+    from ._outcome import Outcome as Outcome
+    from ._outcome import Success as Success
+    from ._run import run_concurrently as run_concurrently
+    from ._task import Task as Task
+    from .executors.asynchronous import AsyncExecutor as AsyncExecutor
+    from .executors.process import ProcessExecutor as ProcessExecutor
+    from .executors.serial import SerialExecutor as SerialExecutor
+    from .executors.thread import ThreadExecutor as ThreadExecutor
+
+# Imported on first use, so that `import concurkit` costs next to nothing (PEP 562).
+_HOMES = {
+    "AsyncExecutor": ".executors.asynchronous",
+    "Failure": "._outcome",
+    "Outcome": "._outcome",
+    "ProcessExecutor": ".executors.process",
+    "SerialExecutor": ".executors.serial",
+    "Success": "._outcome",
+    "Task": "._task",
+    "ThreadExecutor": ".executors.thread",
+    "cpu_count": "._cpus",
+    "run_concurrently": "._run",
+}
+_MODULES = ("aio", "exceptions")
+
+__all__ = [
+    "AsyncExecutor",
+    "Failure",
+    "Outcome",
+    "ProcessExecutor",
+    "SerialExecutor",
+    "Success",
+    "Task",
+    "ThreadExecutor",
+    "aio",
+    "cpu_count",
+    "exceptions",
+    "run_concurrently",
+]
+
+
+def __getattr__(name: str) -> Any:
+    if name in _MODULES:
+        return import_module(f".{name}", __name__)
+    if name in _HOMES:
+        found = globals()[name] = getattr(import_module(_HOMES[name], __name__), name)
+        return found
+    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+
+
+def __dir__() -> list[str]:
+    return sorted({*globals(), *__all__})

@@ -1,0 +1,247 @@
+"""Running a batch inside a worker: a context for each task, errors caught, progress in sight.
+
+The same code runs in every worker. What it leaves in a `Progress` can be read by another thread
+at any moment: how many tasks have ended is the length of `values`.
+"""
+
+from __future__ import annotations
+
+import sys
+import threading
+from collections import deque
+from collections.abc import Callable, Iterator, Sequence
+from contextvars import Context
+from dataclasses import dataclass, field
+from time import monotonic
+from types import CoroutineType
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    import asyncio
+
+
+class Interrupted(KeyboardInterrupt):
+    """A Ctrl-C that reached a task: it ends the run, where a task's own KeyboardInterrupt fails
+    that task alone."""
+
+
+clock = monotonic  # one clock for all processes of a machine
+
+
+@dataclass(frozen=True, slots=True)
+class Job:
+    """What the batches of one run have in common.
+
+    Attributes:
+        fn: the function of every task, or None when each item is a `Task`.
+        context: the caller's context variables; each task runs in a copy.
+        timed: whether the end of each task is noted.
+        exact: whether it must be known of each single task whether it ran.
+        share: how many workers share the machine while the run lasts.
+        call: runs a function in the caller's own thread, for executors that work there.
+        kept: room for what an executor prepares once for all batches of the run.
+    """
+
+    fn: Callable[..., Any] | None
+    context: Context
+    timed: bool = False
+    exact: bool = False
+    share: int = 1
+    call: Callable[[Callable[[], Any]], None] | None = None
+    kept: dict[str, Any] = field(default_factory=dict)
+
+
+class Progress:
+    """How far a batch has come."""
+
+    __slots__ = ("begun", "ends", "failures", "since", "todo", "values")
+
+    def __init__(self, items: Sequence[Any]) -> None:
+        self.todo = Todo(items)
+        self.values: list[Any] = []
+        self.failures: list[tuple[int, BaseException]] = []
+        self.ends: list[float] = []
+        self.since = 0.0
+        self.begun = False
+
+    def look(self) -> tuple[int, float | None]:
+        """The position of the running task and since when it runs; None before the batch begins."""
+        position = len(self.values)
+        if not self.begun:
+            return position, None
+        # `ends` grows before `values`, so a task is never taken for older than it is.
+        return position, self.ends[-1] if self.ends else self.since
+
+
+if getattr(sys, "_is_gil_enabled", lambda: True)():
+
+    class Todo:
+        """Tasks to run, from which another thread may take back those that have not started."""
+
+        __slots__ = ("_items", "kept")
+
+        def __init__(self, items: Sequence[Any]) -> None:
+            self._items = iter(items)
+            self.kept = len(items)
+
+        def __iter__(self) -> Iterator[Any]:
+            return self._items
+
+        def take_back(self) -> int:
+            """Take away what has not started; returns how many tasks are left or have started."""
+            # One C call over a list iterator: under the GIL nothing comes in between.
+            self.kept -= len(list(self._items))
+            return self.kept
+
+else:
+
+    class Todo:  # type: ignore[no-redef]
+        """Tasks to run, from which another thread may take back those that have not started."""
+
+        __slots__ = ("_items", "kept")
+
+        def __init__(self, items: Sequence[Any]) -> None:
+            # Without a GIL a list iterator may give an item to two threads; a deque may not.
+            self._items = deque(items)
+            self.kept = len(items)
+
+        def __iter__(self) -> Iterator[Any]:
+            take = self._items.popleft
+            while True:
+                try:
+                    item = take()
+                except IndexError:
+                    return
+                yield item
+
+        def take_back(self) -> int:
+            """Take away what has not started; returns how many tasks are left or have started."""
+            try:
+                while True:
+                    self._items.pop()
+                    self.kept -= 1
+            except IndexError:
+                return self.kept
+
+
+def run(job: Job, progress: Progress) -> None:
+    """Run the tasks of a batch one after another."""
+    progress.since = clock()
+    progress.begun = True
+    if job.fn is None or job.timed:
+        run_some(job, progress, progress.todo)
+    else:
+        run_quickly(job.fn, job.context, progress, progress.todo)
+
+
+def run_quickly(
+    fn: Callable[..., Any], context: Context, progress: Progress, todo: Any
+) -> None:
+    """Calls of one function whose times nobody asks for."""
+    values = progress.values
+    done = values.append
+    copy = context.copy
+    for args in todo:
+        try:
+            own = copy()
+            value = own.run(fn, *args)
+            if value.__class__ is CoroutineType:
+                value = finish(value, own)
+        except Interrupted:
+            raise
+        except BaseException as error:
+            progress.failures.append((len(values), error))
+            value = None
+        done(value)
+
+
+def run_some(job: Job, progress: Progress, todo: Any) -> None:
+    """Calls of any functions, timed if the job says so."""
+    fn, copy, timed = job.fn, job.context.copy, job.timed
+    values, ends = progress.values, progress.ends
+    for item in todo:
+        value: Any = None
+        try:
+            own = copy()
+            if fn is None:
+                value = own.run(item.fn, *item.args, **item.kwargs)
+            else:
+                value = own.run(fn, *item)
+            if value.__class__ is CoroutineType:
+                value = finish(value, own)
+        except Interrupted:
+            raise
+        except BaseException as error:
+            progress.failures.append((len(values), error))
+            value = None
+        if timed:
+            ends.append(clock())
+        values.append(value)
+
+
+# ---- async functions outside async mode ---------------------------------------------------------
+
+_local = threading.local()
+
+
+def finish(coroutine: CoroutineType[Any, Any, Any], context: Context) -> Any:
+    """Run *coroutine* to its end in this worker's own event loop."""
+    import asyncio
+
+    if asyncio._get_running_loop() is not None:  # a serial run in a thread whose loop is running
+        return _finish_elsewhere(coroutine, context)
+    runner: asyncio.Runner | None = getattr(_local, "runner", None)
+    if runner is None:
+        runner = _local.runner = asyncio.Runner()
+    return runner.run(coroutine, context=context)
+
+
+def _finish_elsewhere(coroutine: CoroutineType[Any, Any, Any], context: Context) -> Any:
+    box: list[Any] = []
+
+    def run() -> None:
+        try:
+            box.append((finish(coroutine, context), None))
+        except BaseException as error:
+            box.append((None, error))
+        finally:
+            close_loop()
+
+    thread = threading.Thread(target=run, name="concurkit-loop", daemon=True)
+    thread.start()
+    thread.join()
+    value, error = box[0]
+    if error is not None:
+        raise error
+    return value
+
+
+def close_loop() -> None:
+    """Close this worker's event loop, if async functions made it have one."""
+    runner: asyncio.Runner | None = getattr(_local, "runner", None)
+    if runner is not None:
+        _local.runner = None
+        runner.close()
+
+
+# ---- runs inside tasks --------------------------------------------------------------------------
+
+
+def set_share(share: int) -> None:
+    """Note in a worker how many workers share the machine, for the runs inside its tasks."""
+    _local.share = share
+
+
+def set_home(home: object) -> None:
+    """Note in a thread whose worker it is."""
+    _local.home = home
+
+
+def home() -> object:
+    """Whose worker the calling thread is; None if nobody's."""
+    return getattr(_local, "home", None)
+
+
+def share() -> int:
+    """How many workers share the machine with the caller; 1 outside a task."""
+    return int(getattr(_local, "share", 1))

@@ -1,0 +1,289 @@
+"""Carrying a schedule out.
+
+Nothing here decides anything: events go to the schedule, its orders go to the executor. There is
+no thread that does this: whichever thread brings an event carries out what follows from it, one
+at a time, so a worker that ends a batch gets its next one without waking anybody. What must
+happen in the caller's own thread (reading its input, running serial tasks) is put into its inbox.
+"""
+
+from __future__ import annotations
+
+import threading
+from collections import deque
+from collections.abc import Callable
+from typing import Any, NamedTuple, Protocol, TypeAlias
+
+from ._batch import Interrupted, Job, clock
+from ._schedule import Abandon, Batch, Look, Order, Recall, Schedule, Start, Stop
+from ._source import Source
+from .executors._flight import Ended, Flight, GaveBack, Still, Tell
+
+
+class Launcher(Protocol):
+    """What is asked of an executor to carry out a run."""
+
+    def launch(
+        self, batches: list[tuple[Batch, Flight | None]], job: Job, tell: Tell
+    ) -> list[Flight]:
+        """Start batches; say by *tell* what becomes of them."""
+        ...
+
+
+class Read(NamedTuple):
+    """The caller's thread has read these items."""
+
+    items: list[Any]
+    ended: bool
+
+
+class ReadFailed(NamedTuple):
+    """Reading the input raised."""
+
+    error: BaseException
+
+
+class Halt(NamedTuple):
+    """End the run; abandon what still runs after so many seconds."""
+
+    patience: float | None
+
+
+class Tick(NamedTuple):
+    """The moment has come that the schedule asked to be woken at."""
+
+
+Event: TypeAlias = Ended | GaveBack | Still | Read | ReadFailed | Halt | Tick
+
+
+class Drive:
+    """One run under way.
+
+    Args:
+        schedule: the rules.
+        launcher: the executor.
+        job: what the batches have in common.
+        source: the input.
+        settle: is given what each block of tasks came to, one call at a time.
+        inbox: is given what must run in the caller's thread, which then runs what that returns;
+            None when all is over.
+    """
+
+    def __init__(
+        self,
+        schedule: Schedule,
+        launcher: Launcher,
+        job: Job,
+        source: Source,
+        settle: Callable[[Any], None],
+        inbox: Callable[[Callable[[], Callable[[], None] | None] | None], None],
+    ) -> None:
+        self.schedule = schedule
+        self.input_error: BaseException | None = None
+        self.broken: BaseException | None = None
+        self._launcher = launcher
+        self._job = job
+        self._source = source
+        self._settle = settle
+        self._inbox = inbox
+        self._events: deque[Any] = deque()
+        self._turn = threading.Lock()
+        self._flights: dict[int, Flight] = {}
+        self._reading = False
+        self._wanted = 0
+        self._over = False
+        self._alarm = Alarm(lambda: self.tell(Tick()))
+
+    def tell(self, event: Any) -> None:
+        """Take in what happened and do what follows; from any thread, never waiting for another."""
+        self._events.append(event)
+        while self._events and self._turn.acquire(blocking=False):
+            try:
+                if not self._over:
+                    self._work_off()
+                else:
+                    self._events.clear()
+            except BaseException as error:
+                # A fault of ours must not leave the caller waiting.
+                self.broken = error
+                self._finish()
+            finally:
+                self._turn.release()
+
+    def summary(self) -> str:
+        """How far the run had come when it was ended, in a line."""
+        tally = self.schedule.tally
+        total = max(tally.drawn, self.schedule.terms.length or 0)
+        running, ended = tally.at_halt or (0, tally.ended)
+        rest = max(0, total - ended - running)
+        return f"interrupted: {ended} done, {running} running, {rest} not started"
+
+    def close(self) -> None:
+        """Leave nothing behind; whatever is told from now on is ignored."""
+        self._over = True
+        self._alarm.close()
+
+    # ---- one at a time ------------------------------------------------------------------------
+
+    def _work_off(self) -> None:
+        events = self._events
+        while events:
+            now = clock()
+            while events:
+                self._apply(events.popleft(), now)
+            self._carry_out(now)
+            if self.schedule.finished:
+                self._finish()
+                return
+            self._alarm.set(self.schedule.wake)
+
+    def _apply(self, event: Event, now: float) -> None:
+        schedule = self.schedule
+        if type(event) is Ended:
+            self._flights.pop(event.number, None)
+            schedule.ended(event.number, event.report, now)
+        elif type(event) is GaveBack:
+            schedule.gave_back(event.number, event.kept, now)
+        elif type(event) is Read:
+            self._reading = False
+            schedule.supply(event.items)
+            if event.ended:
+                schedule.no_more()
+        elif type(event) is ReadFailed:
+            self._reading = False
+            self.input_error = event.error
+            schedule.halt(now)
+        elif type(event) is Halt:
+            schedule.halt(now, event.patience)
+        elif type(event) is Still:
+            schedule.still(event.number, now)
+
+    def _carry_out(self, now: float) -> None:
+        schedule = self.schedule
+        while True:
+            read = self._feed()
+            orders = schedule.orders(now)
+            if schedule.settled:
+                settled, schedule.settled = schedule.settled, []
+                for one in settled:
+                    self._settle(one)
+            if not orders and not read:
+                return
+            self._obey(orders, now)
+
+    def _feed(self) -> bool:
+        """Read on, here or in the caller's thread; whether anything was read."""
+        wanted = self.schedule.wanted
+        if not wanted or self._reading:
+            return False
+        if not self._source.inert:
+            self._reading = True
+            self._wanted = wanted
+            self._inbox(self._read)
+            return False
+        items, ended = self._source.draw(wanted)
+        if items:
+            self.schedule.supply(items)
+        if ended:
+            self.schedule.no_more()
+        return True
+
+    def _read(self) -> Callable[[], None]:
+        """In the caller's thread: read the input; returns what reports it."""
+        event: Read | ReadFailed
+        try:
+            event = Read(*self._source.draw(self._wanted))
+        except Interrupted:
+            raise
+        except BaseException as error:
+            event = ReadFailed(error)
+        return lambda: self.tell(event)
+
+    def _obey(self, orders: list[Order], now: float) -> None:
+        starts: list[Start] = []
+        for order in orders:
+            if type(order) is Start:
+                starts.append(order)
+                continue
+            self._launch(starts)
+            starts = []
+            flight = self._flights.get(order.number)  # type: ignore[union-attr]
+            if flight is None:
+                continue
+            if type(order) is Look:
+                self.schedule.seen(order.number, *flight.look(), clock())
+            elif type(order) is Recall:
+                flight.recall(order.unbegun)
+            elif type(order) is Stop:
+                flight.stop(order.position)
+            elif type(order) is Abandon:
+                report = flight.abandon()
+                if report is not None:
+                    del self._flights[order.number]
+                    self.schedule.ended(order.number, report, clock())
+        self._launch(starts)
+
+    def _launch(self, starts: list[Start]) -> None:
+        if not starts:
+            return
+        behind = [None if s.behind is None else self._flights.get(s.behind) for s in starts]
+        pairs = [(start.batch, flight) for start, flight in zip(starts, behind, strict=True)]
+        flights = self._launcher.launch(pairs, self._job, self.tell)
+        for start, flight in zip(starts, flights, strict=True):
+            self._flights[start.batch.number] = flight
+
+    def _finish(self) -> None:
+        if not self._over:
+            self._over = True
+            self._inbox(None)
+
+
+class Alarm:
+    """Calls a function at a set moment, in a thread that is started when first needed."""
+
+    def __init__(self, ring: Callable[[], None]) -> None:
+        self._ring = ring
+        self._at: float | None = None
+        self._next: float | None = None  # when the thread will look again
+        self._changed = threading.Condition(threading.Lock())
+        self._thread: threading.Thread | None = None
+        self._closed = False
+
+    def set(self, at: float | None) -> None:
+        """Ring at *at* instead of when it was set to before; None is never."""
+        with self._changed:
+            self._at = at
+            if at is None or self._closed:
+                return
+            if self._thread is None:
+                self._next = at
+                self._thread = threading.Thread(
+                    target=self._run, name="concurkit-alarm", daemon=True
+                )
+                self._thread.start()
+            elif self._next is None or at < self._next:
+                self._changed.notify()
+
+    def close(self) -> None:
+        """End the thread and wait for it, unless this is that thread."""
+        with self._changed:
+            self._closed = True
+            self._changed.notify()
+        if self._thread is not None and self._thread is not threading.current_thread():
+            self._thread.join()
+
+    def _run(self) -> None:
+        while True:
+            with self._changed:
+                while not self._closed:
+                    now = clock()
+                    self._next = self._at
+                    if self._at is None:
+                        self._changed.wait()
+                    elif now < self._at:
+                        self._changed.wait(self._at - now)
+                    else:
+                        self._at = None
+                        break
+                if self._closed:
+                    return
+            self._ring()

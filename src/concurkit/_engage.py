@@ -1,0 +1,104 @@
+"""From a caller's arguments to a run ready to be driven: executor, terms, job."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from contextlib import AbstractContextManager, nullcontext
+from contextvars import copy_context
+from typing import Any
+
+from ._batch import Job, share
+from ._collect import Collector
+from ._cpus import default_workers
+from ._drive import Drive
+from ._options import Options
+from ._registry import check_mode, executor_class
+from ._schedule import Schedule, Terms
+from ._source import Source, read
+
+Inbox = Callable[[Callable[[], Any] | None], None]
+
+
+class Engagement:
+    """A run that has been checked and has not started.
+
+    Args:
+        tasks: what the caller passed.
+        options: what the caller asked for.
+        inline: whether tasks may run in the caller's own thread; an event loop's may not.
+    """
+
+    def __init__(self, tasks: object, options: Options, *, inline: bool) -> None:
+        check_mode(options.mode)
+        self.options = options
+        self.source: Source = read(tasks)
+        self.kept = not isinstance(options.mode, str)
+        self.mode: str = options.mode.mode if self.kept else self._choose(options.mode)
+        if self.mode != "async":
+            self.source.refuse_coroutines(self.mode)
+        self._inline = inline
+
+    def _choose(self, name: str) -> str:
+        if name != "auto":
+            return name
+        return "async" if self.source.starts_async else "thread"
+
+    def workers(self) -> int:
+        """How many tasks may run at once."""
+        asked = self.options.max_workers
+        if self.kept:
+            most = int(self.options.mode.max_workers)
+            return most if asked is None else min(asked, most)
+        if self.mode == "serial":
+            return 1
+        return asked if asked is not None else default_workers(self.mode, share())
+
+    def executor(self, workers: int) -> Any:
+        """The executor that the run is carried out on."""
+        if self.mode == "serial" and (not self._inline or self.options.timeout is not None):
+            # To give up a task that is overdue, or to leave an event loop free, it must run in
+            # another thread: one, so that tasks still run one after another.
+            return executor_class("thread")(1)
+        if self.kept:
+            return self.options.mode
+        if self.mode == "serial":
+            return executor_class("serial")()
+        return executor_class(self.mode)(workers)
+
+    def drive(self, launcher: Any, workers: int, inbox: Inbox) -> tuple[Drive, Collector]:
+        """The run, ready to start."""
+        options, source = self.options, self.source
+        chunksize = None if options.chunksize == "auto" else options.chunksize
+        terms = Terms(
+            workers=workers,
+            grain=launcher.grain,
+            ahead=launcher.ahead,
+            timeout=options.timeout,
+            chunksize=chunksize,
+            fail_fast=options.on_error == "raise",
+            strength=launcher.strength,
+            length=source.length,
+        )
+        job = Job(
+            source.fn,
+            copy_context(),
+            timed=options.timeout is not None or options.on_error == "collect",
+            exact=options.timeout is not None or chunksize == 1,
+            share=share() * (1 if self.mode == "async" else workers),
+            call=inbox,
+        )
+        collector = Collector(source, options)
+        drive = Drive(Schedule(terms), launcher, job, source, collector.settle, inbox)
+        return drive, collector
+
+    def finish(self, drive: Drive, launcher: Any) -> None:
+        """Leave nothing behind of a run that is over; waits for workers to be gone."""
+        drive.close()
+        if launcher is not self.options.mode:
+            launcher.shutdown()
+        self.source.close()
+
+    def lending(self, launcher: Any) -> AbstractContextManager[None]:
+        """While a task waits here for a run on its own executor, its seat is lent to that run."""
+        lend = getattr(launcher, "lending", None)
+        return lend() if lend is not None else nullcontext()

@@ -1,0 +1,1 @@
+"""Executors, one file or folder each; none knows of another."""

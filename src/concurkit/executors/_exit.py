@@ -1,0 +1,35 @@
+"""Closing executors that were left open when the interpreter ends.
+
+`atexit` comes too late: the interpreter first waits for the standard pools, whose workers wait
+for us. `threading._register_atexit` is what `concurrent.futures` itself uses; it is not
+documented, so its absence only means that an executor left open must be shut down by hand.
+"""
+
+from __future__ import annotations
+
+import concurrent.futures.thread  # its own hook must be registered before ours: ours runs first
+import threading
+import weakref
+from typing import Any
+
+_crews: weakref.WeakSet[Any] = weakref.WeakSet()
+
+
+def close_at_exit(crew: Any) -> None:
+    """Close *crew* when the interpreter ends."""
+    _crews.add(crew)
+
+
+def _close_all() -> None:
+    for crew in list(_crews):
+        crew.close()
+
+
+def register() -> None:
+    """Run our hook before those that were registered until now: the last comes first."""
+    hook = getattr(threading, "_register_atexit", None)
+    if hook is not None:
+        hook(_close_all)
+
+
+register()

@@ -1,0 +1,247 @@
+"""Workers as seats: what the pools of threads and of processes share.
+
+A `Crew` hands flights to seats, opens a seat when work needs one, and replaces one that is lost.
+It knows nothing of why a batch is started or stopped. The public executor holds the crew, the
+seats' threads hold only the crew, so an executor that is dropped is noticed and its seats end.
+"""
+
+from __future__ import annotations
+
+import threading
+import weakref
+from abc import abstractmethod
+from collections import deque
+from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import Executor, Future
+from contextlib import contextmanager
+from contextvars import copy_context
+from typing import Any, Protocol, TypeVar
+
+from typing_extensions import ParamSpec
+
+from .._batch import Job, home
+from .._outcome import Stopped
+from .._schedule import Batch
+from .._task import Task
+from . import _exit
+from ._flight import Claim, Ended, Flight, Tell
+
+P = ParamSpec("P")
+R = TypeVar("R")
+
+
+class Seat(Protocol):
+    """One worker, as its crew sees it."""
+
+    load: int
+
+    def give(self, flight: Any) -> None:
+        """Run this flight after those given before."""
+        ...
+
+    def close(self) -> None:
+        """End, once all that was given is done."""
+        ...
+
+    def join(self) -> None:
+        """Wait until the worker is gone."""
+        ...
+
+
+class Crew:
+    """The seats of one executor and the flights that wait for one."""
+
+    def __init__(self, open_seats: Callable[[Crew, int], Sequence[Any]], most: int) -> None:
+        self._open = open_seats
+        self._most = most
+        self._lock = threading.RLock()  # a garbage collection inside may drop an executor
+        self._idle: list[Any] = []
+        self._waiting: deque[Any] = deque()
+        self.seats: list[Any] = []
+        self._lost: list[Any] = []
+        self.closed = False
+        self.numbers = 0
+
+    def launch(self, flights: Sequence[tuple[Any, Any]]) -> None:
+        """Start each flight on a free seat, behind another flight, or when a seat is free."""
+        need: list[Any] = []
+        with self._lock:
+            if self.closed:
+                raise RuntimeError("this executor was shut down; make a new one")
+            for flight, behind in flights:
+                seat = None if behind is None else behind.seat
+                if seat is not None and seat in self.seats and seat.load == 1:
+                    self._give(seat, flight)
+                elif self._idle:
+                    self._give(self._idle.pop(), flight)
+                elif len(self.seats) + len(need) < self._most:
+                    need.append(flight)
+                else:
+                    self._waiting.append(flight)
+            for seat, flight in zip(self._new(len(need)), need, strict=True):
+                self._give(seat, flight)
+
+    def freed(self, seat: Any) -> None:
+        """*seat* has done one flight; give it the next or let it idle."""
+        with self._lock:
+            seat.load -= 1
+            if seat.load > 0 or seat not in self.seats:
+                return
+            if self._waiting and len(self.seats) <= self._most:
+                self._give(seat, self._waiting.popleft())
+            elif self.closed or len(self.seats) > self._most:
+                self._retire(seat)
+            else:
+                self._idle.append(seat)
+
+    def lost(self, seat: Any) -> None:
+        """*seat* is gone, or as good as gone: another takes its place when work needs it."""
+        with self._lock:
+            if seat not in self.seats:
+                return
+            self.seats.remove(seat)
+            self._lost.append(seat)
+            if seat in self._idle:
+                self._idle.remove(seat)
+            if self._waiting and len(self.seats) < self._most:
+                flight = self._waiting.popleft()
+                for new in self._new(1):
+                    self._give(new, flight)
+
+    def withdraw(self, flight: Any) -> bool:
+        """Take a flight back that waits for a seat."""
+        with self._lock:
+            if flight in self._waiting:
+                self._waiting.remove(flight)
+                return True
+            return False
+
+    def lend(self, by: int) -> None:
+        """Allow *by* more seats, while as many tasks wait for a run of their own."""
+        with self._lock:
+            self._most += by
+
+    def close(self, cancel: bool = False) -> list[Any]:
+        """Let the seats end once the work is done; returns the flights dropped by *cancel*."""
+        with self._lock:
+            self.closed = True
+            dropped = list(self._waiting) if cancel else []
+            if cancel:
+                self._waiting.clear()
+            while self._idle:
+                self._retire(self._idle.pop())
+            return dropped
+
+    def join(self) -> None:
+        """Wait until every seat that was not abandoned is gone."""
+        while True:
+            with self._lock:
+                seats = [*self.seats, *self._lost]
+                self._lost.clear()
+            if not seats:
+                return
+            for seat in seats:
+                seat.join()
+                with self._lock:
+                    if seat in self.seats:
+                        self.seats.remove(seat)
+
+    def _give(self, seat: Any, flight: Any) -> None:
+        seat.load += 1
+        flight.seat = seat
+        seat.give(flight)
+
+    def _new(self, count: int) -> Sequence[Any]:
+        if not count:
+            return ()
+        seats = self._open(self, count)
+        self.seats.extend(seats)
+        return seats
+
+    def _retire(self, seat: Any) -> None:
+        self.seats.remove(seat)
+        self._lost.append(seat)
+        seat.close()
+
+
+class PoolExecutor(Executor):
+    """A `concurrent.futures.Executor` over a crew of seats.
+
+    `mode`, `grain`, `ahead` and `strength` say how a run may use it; see `Terms`.
+    """
+
+    mode: str
+    grain: float
+    ahead: int = 1
+    strength: Stopped
+    max_workers: int
+
+    def _man(self, crew: Crew) -> None:
+        self._crew = crew
+        # Dropped without shutdown: the seats end by themselves.
+        self._finalizer = weakref.finalize(self, crew.close)
+        self._finalizer.atexit = False
+        _exit.close_at_exit(crew)
+
+    @abstractmethod
+    def _flight(self, batch: Batch, job: Job, tell: Tell, claim: Claim | None) -> Any: ...
+
+    def launch(
+        self, batches: Sequence[tuple[Batch, Flight | None]], job: Job, tell: Tell
+    ) -> list[Flight]:
+        """Start batches, each on a seat of its own or behind the flight that comes with it."""
+        flights = [(self._flight(batch, job, tell, None), behind) for batch, behind in batches]
+        self._crew.launch(flights)
+        return [flight for flight, _ in flights]
+
+    def submit(self, fn: Callable[P, R], /, *args: P.args, **kwargs: P.kwargs) -> Future[R]:
+        """Schedule one call and return its future, as `concurrent.futures` does.
+
+        An async function is run to its end and its result is the future's.
+        """
+        future: Future[R] = Future()
+        batch = Batch(0, range(1), [Task(fn, *args, **kwargs)], True, 0.0)
+        job = Job(None, copy_context(), exact=True, share=self.max_workers)
+        claim = future.set_running_or_notify_cancel
+        flight = self._flight(batch, job, settle(future), claim)
+        if flight.encode():
+            self._crew.launch([(flight, None)])
+        return future
+
+    @contextmanager
+    def lending(self) -> Iterator[None]:
+        """While a task of ours waits for a run on this same executor, that run may use its seat."""
+        if home() is not self._crew:
+            yield
+            return
+        self._crew.lend(1)
+        try:
+            yield
+        finally:
+            self._crew.lend(-1)
+
+    def shutdown(self, wait: bool = True, *, cancel_futures: bool = False) -> None:
+        """End the workers once what was submitted is done; *wait* for it."""
+        for flight in self._crew.close(cancel_futures):
+            flight.drop()
+        if wait:
+            self._crew.join()
+
+
+def settle(future: Future[Any]) -> Tell:
+    """Give a future what its one-task batch came to."""
+
+    def tell(event: Any) -> None:
+        if type(event) is not Ended or future.cancelled():
+            return
+        report = event.report
+        error = report.failures[0][1] if report.failures else report.lost
+        if error is not None:
+            future.set_exception(error)
+        elif report.values:
+            future.set_result(report.values[0])
+        else:
+            future.cancel()
+            future.set_running_or_notify_cancel()
+
+    return tell

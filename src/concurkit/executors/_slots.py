@@ -1,0 +1,374 @@
+"""Slots of an event loop, asyncio's or trio's: loop tasks that run one batch after another.
+
+A slot steps each coroutine inside a context of its own, so it costs no task of the loop. Sync
+functions go to threads of ours, off the loop. All state belongs to the loop's thread; what comes
+from other threads is handed over to it.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import sys
+import threading
+from collections import deque
+from collections.abc import Callable, Coroutine, Generator
+from contextvars import Context
+from types import CoroutineType, coroutine
+from typing import Any
+
+import anyio
+import anyio.lowlevel
+
+from .._batch import Job, Progress, clock
+from .._outcome import Stopped
+from .._schedule import Batch, Report
+from .._task import Task, is_async
+from ..exceptions import TaskCancelledError
+from ._flight import Claim, Ended, Flight, GaveBack, Still, Tell
+from ._pool import Crew
+from ._thread_seat import ThreadFlight, open_threads
+
+
+class Slots:
+    """Up to *most* slots in the event loop that runs in the calling thread."""
+
+    grain = 0.0002
+    ahead = 1
+    strength: Stopped = "cancelled"
+
+    def __init__(self, most: int) -> None:
+        self.most = most
+        self.crew = Crew(open_threads, most)
+        self._thread = threading.get_ident()
+        self._soon, self._spawn = loop_functions()
+        self._inbox: deque[SlotFlight] = deque()
+        self._parked: list[anyio.Event] = []
+        self._count = 0  # slots, less those whose task was abandoned
+        self._coming = 0  # slots on their way to the inbox
+        self._closed = False
+        self._empty: anyio.Event | None = None
+
+    # ---- from any thread ------------------------------------------------------------------------
+
+    def launch(
+        self, batches: list[tuple[Batch, Flight | None]], job: Job, tell: Tell
+    ) -> list[Flight]:
+        """Start batches, each on a free slot."""
+        flights: list[Flight] = []
+        for batch, _ in batches:
+            flight = SlotFlight(batch, job, tell, None, self)
+            self._inbox.append(flight)
+            flights.append(flight)
+        self.in_loop(self._wake)
+        return flights
+
+    def start(self, flight: SlotFlight) -> None:
+        """Start one flight on a free slot."""
+        self._inbox.append(flight)
+        self.in_loop(self._wake)
+
+    @property
+    def busy(self) -> bool:
+        """Whether a slot still has something to do that was not abandoned."""
+        return bool(self._inbox) or self._count > 0
+
+    def drop_waiting(self) -> None:
+        """Cancel the flights that wait for a slot."""
+        while self._inbox:
+            self._inbox.pop().drop()
+
+    def in_loop(self, fn: Callable[[], object]) -> None:
+        """Call *fn* in the loop's thread: now if this is it, else soon."""
+        if threading.get_ident() == self._thread:
+            fn()
+        else:
+            try:
+                self._soon(fn)
+            except RuntimeError:  # the loop has ended, and its slots with it
+                return
+
+    # ---- in the loop's thread -------------------------------------------------------------------
+
+    def withdraw(self, flight: SlotFlight) -> bool:
+        """Take back a flight that waits for a slot."""
+        try:
+            self._inbox.remove(flight)
+        except ValueError:
+            return False
+        return True
+
+    def lose_slot(self) -> None:
+        """A slot's task was abandoned: another may take its place."""
+        self._count -= 1
+        self._wake()
+
+    def shutdown(self) -> None:
+        """End the threads of sync tasks; `close` has ended the slots."""
+        self.crew.close()
+        self.crew.join()
+
+    async def close(self) -> None:
+        """Let the slots end and wait until they are gone, those of abandoned tasks apart."""
+        self._closed = True
+        if self._count > 0:
+            self._empty = anyio.Event()
+            while self._parked:
+                self._parked.pop().set()
+            await self._empty.wait()
+
+    def _wake(self) -> None:
+        while len(self._inbox) > self._coming:
+            if self._parked:
+                self._parked.pop().set()
+            elif self._count < self.most:
+                self._count += 1
+                self._spawn(self._serve)
+            else:
+                return
+            self._coming += 1
+
+    async def _serve(self) -> None:
+        """One slot."""
+        self._coming -= 1
+        flight: SlotFlight | None = None
+        try:
+            while True:
+                if self._inbox:
+                    flight = self._inbox.popleft()
+                elif self._closed:
+                    return
+                else:
+                    event = anyio.Event()
+                    self._parked.append(event)
+                    await event.wait()
+                    self._coming -= not self._closed
+                    continue
+                suspended = await flight.fly()
+                if flight.over:
+                    return
+                self._coming += 1  # this slot is free for what the report brings
+                try:
+                    flight.report()
+                finally:
+                    self._coming -= 1
+                flight = None
+                if not suspended:  # let the loop's other tasks have their turn
+                    await anyio.lowlevel.checkpoint()
+        finally:
+            if flight is None or not flight.over:
+                self._count -= 1
+                if self._empty is not None and self._count <= 0:
+                    self._empty.set()
+
+
+class SlotFlight:
+    """A batch on a slot."""
+
+    def __init__(
+        self, batch: Batch, job: Job, tell: Tell, claim: Claim | None, slots: Slots
+    ) -> None:
+        self.batch = batch
+        self.over = False
+        self._job = job
+        self._tell = tell
+        self._claim = claim
+        self._slots = slots
+        self._progress = Progress(batch.items)
+        self._scope: anyio.CancelScope | None = None
+        self._how: Stopped = "cancelled"
+
+    # ---- in the slot ----------------------------------------------------------------------------
+
+    async def fly(self) -> bool:
+        """Run the batch; whether it ever waited for anything."""
+        if self._claim is not None and not self._claim():
+            self.over = True
+            return False
+        self._progress.since = clock()
+        self._progress.begun = True
+        waited = False
+        # The shield keeps a cancelled caller's slots: how they end is for the schedule to say.
+        with anyio.CancelScope(shield=True) as scope:
+            self._scope = scope
+            waited = await self._run(scope)
+        return waited
+
+    async def _run(self, scope: anyio.CancelScope) -> bool:
+        job, progress = self._job, self._progress
+        copy, fn, timed = job.context.copy, job.fn, job.timed
+        values, ends = progress.values, progress.ends
+        direct = fn is not None and is_async(fn)
+        waited = [False]
+        for item in progress.todo:
+            value: Any = None
+            try:
+                own = copy()
+                if direct:
+                    value = await _stepped(own.run(fn, *item), own, waited)
+                else:
+                    task = item if fn is None else Task(fn, *item)
+                    value = await self._call(task, own, waited)
+            except BaseException as error:
+                if scope.cancel_called or isinstance(error, GeneratorExit):
+                    raise
+                _forget_cancellation()
+                progress.failures.append((len(values), error))
+                value = None
+            if scope.cancel_called:  # it went on all the same: its time was up before
+                break
+            if timed:
+                ends.append(clock())
+            values.append(value)
+        return waited[0]
+
+    async def _call(self, task: Task[Any], own: Context, waited: list[bool]) -> Any:
+        """A task of either kind: an async function on the loop, a sync one in a thread."""
+        if is_async(task.fn):
+            value = own.run(task.fn, *task.args, **task.kwargs)
+        else:
+            waited[0] = True
+            value = await self._in_thread(task, own)
+        if isinstance(value, CoroutineType):  # also a lambda's: `lambda: fetch(url)`
+            value = await _stepped(value, own, waited)
+        return value
+
+    async def _in_thread(self, task: Task[Any], own: Context) -> Any:
+        """The value of a sync task, run in a thread that is abandoned if this is cancelled."""
+        boxed = Batch(0, range(1), [Task(_boxed, task)], True, 0.0)
+        done = anyio.Event()
+        reports: list[Report] = []
+
+        def tell(event: Any) -> None:
+            reports.append(event.report)
+            self._slots.in_loop(done.set)
+
+        flight = ThreadFlight(boxed, Job(None, own, share=self._job.share), tell, None, self._slots.crew)
+        self._slots.crew.launch([(flight, None)])
+        try:
+            await done.wait()
+        except BaseException:
+            if flight.abandon() is not None:
+                self._how = "abandoned"
+            raise
+        if reports[0].failures:
+            raise reports[0].failures[0][1]
+        return reports[0].values[0][0]
+
+    def drop(self) -> None:
+        """Cancel a flight that never got a slot."""
+        self._tell(Ended(self.batch.number, Report()))
+
+    def report(self) -> None:
+        """Say what came of the batch."""
+        self._tell(Ended(self.batch.number, self._report()))
+
+    def _report(self) -> Report:
+        progress = self._progress
+        report = Report(
+            values=progress.values,
+            failures=progress.failures,
+            since=progress.since,
+            busy=clock() - progress.since,
+            ends=progress.ends,
+            worker="async worker",
+        )
+        if self._scope is not None and self._scope.cancel_called:
+            if len(progress.values) < progress.todo.kept:
+                report.lost = TaskCancelledError("the task was cancelled")
+                report.how = self._how
+        return report
+
+    # ---- from any thread ------------------------------------------------------------------------
+
+    def look(self) -> tuple[int, float | None]:
+        return self._progress.look()
+
+    def recall(self, unbegun: bool) -> None:
+        self._slots.in_loop(lambda: self._recall(unbegun))
+
+    def _recall(self, unbegun: bool) -> None:
+        if self.over or (unbegun and self._progress.begun):
+            return
+        if self._slots.withdraw(self):
+            self._tell(Ended(self.batch.number, Report()))
+        else:
+            self._tell(GaveBack(self.batch.number, self._progress.todo.take_back()))
+
+    def stop(self, position: int) -> None:
+        self._slots.in_loop(lambda: self._stop(position))
+
+    def _stop(self, position: int) -> None:
+        if self._slots.withdraw(self):
+            self._tell(Ended(self.batch.number, Report()))
+        elif position >= 0 and len(self._progress.values) != position:
+            self._tell(Still(self.batch.number))
+        elif self._scope is not None:
+            self._progress.todo.take_back()
+            self._scope.cancel()
+
+    def abandon(self) -> Report | None:
+        if self.over:
+            return None
+        self.over = True
+        begun = self._progress.begun
+        kept = self._progress.todo.take_back()
+        values = list(self._progress.values)
+        report = self._report()
+        report.values = values
+        if begun and len(values) < kept:
+            report.lost = TaskCancelledError("the task was abandoned")
+            report.how = "abandoned"
+            self._slots.in_loop(self._slots.lose_slot)
+        return report
+
+
+def _boxed(task: Task[Any]) -> tuple[Any]:
+    """What a sync task returns, out of sight of whoever would await it."""
+    return (task.fn(*task.args, **task.kwargs),)
+
+
+@coroutine
+def _stepped(
+    coro: Coroutine[Any, Any, Any], context: Context, waited: list[bool]
+) -> Generator[Any, Any, Any]:
+    """Await *coro* with each of its steps inside *context*."""
+    run, send = context.run, coro.send
+    try:
+        wanted = run(send, None)
+        waited[0] = True
+        while True:
+            try:
+                sent = yield wanted
+            except GeneratorExit:
+                run(coro.close)
+                raise
+            except BaseException as error:
+                wanted = run(coro.throw, error)
+            else:
+                wanted = run(send, sent)
+    except StopIteration as stop:
+        return stop.value
+
+
+def loop_functions() -> tuple[Callable[..., Any], Callable[..., Any]]:
+    """How the running loop takes calls from other threads, and starts tasks of its own."""
+    if asyncio._get_running_loop() is not None:
+        loop = asyncio.get_running_loop()
+        tasks: set[asyncio.Task[Any]] = set()  # the loop itself holds them weakly
+
+        def spawn(serve: Callable[[], Coroutine[Any, Any, Any]]) -> None:
+            task = loop.create_task(serve())
+            tasks.add(task)
+            task.add_done_callback(tasks.discard)
+
+        return loop.call_soon_threadsafe, spawn
+    trio = sys.modules["trio"]
+    return trio.lowlevel.current_trio_token().run_sync_soon, trio.lowlevel.spawn_system_task
+
+
+def _forget_cancellation() -> None:
+    """A task of asyncio that cancelled itself has failed; its slot goes on."""
+    if asyncio._get_running_loop() is not None:
+        task = asyncio.current_task()
+        while task is not None and task.cancelling():
+            task.uncancel()

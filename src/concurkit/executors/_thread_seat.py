@@ -1,0 +1,163 @@
+"""One thread as a seat, in a standard pool of its own."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Sequence
+from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import thread as _stdlib
+from queue import SimpleQueue
+from typing import Any
+
+from .._batch import Job, Progress, clock, close_loop, run, set_home, set_share
+from .._schedule import Batch, Report
+from ..exceptions import TaskCancelledError
+from ._flight import Claim, Ended, GaveBack, Tell
+from ._pool import Crew
+
+
+class ThreadFlight:
+    """A batch on a thread."""
+
+    __slots__ = ("_claim", "_crew", "_tell", "batch", "dropped", "job", "progress", "seat")
+
+    def __init__(
+        self, batch: Batch, job: Job, tell: Tell, claim: Claim | None, crew: Crew
+    ) -> None:
+        self.batch = batch
+        self.job = job
+        self.progress = Progress(batch.items)
+        self.seat: ThreadSeat | None = None
+        self.dropped = False
+        self._tell = tell
+        self._claim = claim
+        self._crew = crew
+
+    def encode(self) -> bool:
+        """Make ready to be sent; threads share all they need."""
+        return True
+
+    def run(self) -> None:
+        """In the seat's thread: run the batch."""
+        if self._claim is not None and not self._claim():
+            self.dropped = True
+            return
+        set_share(self.job.share)
+        run(self.job, self.progress)
+
+    def done(self) -> None:
+        """In the seat's thread: say what came of it."""
+        if not self.dropped:
+            self._tell(Ended(self.batch.number, self._report(len(self.progress.values))))
+
+    def look(self) -> tuple[int, float | None]:
+        return self.progress.look()
+
+    def recall(self, unbegun: bool) -> None:
+        if unbegun and self.progress.begun:
+            return
+        if self._crew.withdraw(self):
+            self._tell(Ended(self.batch.number, Report()))
+            return
+        self._tell(GaveBack(self.batch.number, self.progress.todo.take_back()))
+
+    def stop(self, position: int) -> None:
+        """A thread can't be stopped; whoever must go on abandons it."""
+
+    def abandon(self) -> Report | None:
+        if self._crew.withdraw(self):
+            return Report()
+        kept = self.progress.todo.take_back()
+        position = len(self.progress.values)
+        if position >= kept:  # it has just ended by itself
+            return None
+        seat = self.seat
+        assert seat is not None
+        seat.give_up()
+        report = self._report(position)
+        report.lost = TaskCancelledError("the task was abandoned")
+        report.how = "abandoned"
+        return report
+
+    def drop(self) -> None:
+        """Cancel a flight that never got a seat."""
+        if self._claim is not None:
+            self._tell(Ended(self.batch.number, Report()))
+
+    def _report(self, ended: int) -> Report:
+        progress = self.progress
+        since = progress.since
+        return Report(
+            values=progress.values if ended == len(progress.values) else progress.values[:ended],
+            failures=progress.failures,
+            since=since,
+            busy=clock() - since,
+            ends=progress.ends,
+            worker=self.seat.name if self.seat is not None else "",
+        )
+
+
+class ThreadSeat:
+    """One thread, in a standard pool of its own, that runs flights as they come."""
+
+    def __init__(self, crew: Crew) -> None:
+        crew.numbers += 1
+        self.name = f"thread worker {crew.numbers}"
+        self.load = 0
+        self._crew = crew
+        self._inbox: SimpleQueue[ThreadFlight | None] = SimpleQueue()
+        self._abandoned = False
+        self._host = ThreadPoolExecutor(1, thread_name_prefix=f"concurkit-{crew.numbers}")
+        self._thread: threading.Thread | None = None
+        self.give = self._inbox.put
+
+    def start(self) -> None:
+        self._host.submit(self._serve)
+        self._host.shutdown(wait=False)
+
+    def close(self) -> None:
+        self._inbox.put(None)
+
+    def join(self) -> None:
+        if not self._abandoned:
+            self._host.shutdown(wait=True)
+
+    def give_up(self) -> None:
+        """Leave the thread to itself: its seat is free for another."""
+        self._abandoned = True
+        self._inbox.put(None)
+        # The standard pool's exit hook would wait for this thread.
+        getattr(_stdlib, "_threads_queues", {}).pop(self._thread, None)
+        self._crew.lost(self)
+
+    def _serve(self) -> None:
+        self._thread = threading.current_thread()
+        set_home(self._crew)
+        try:
+            while True:
+                flight = self._inbox.get()
+                if flight is None:
+                    return
+                flight.run()
+                self._crew.freed(self)
+                flight.done()
+                del flight  # an idle seat keeps nobody's values alive
+        finally:
+            close_loop()
+
+
+def open_threads(crew: Crew, count: int) -> Sequence[Any]:
+    """Open *count* seats whose threads never keep the interpreter from ending.
+
+    A thread is a daemon if the thread that starts it is one: hence the starter.
+    """
+    seats = [ThreadSeat(crew) for _ in range(count)]
+
+    def start() -> None:
+        for seat in seats:
+            seat.start()
+
+    starter = threading.Thread(target=start, name="concurkit-starter", daemon=True)
+    starter.start()
+    starter.join()
+    return seats

@@ -1,0 +1,159 @@
+"""Async mode: an event loop of asyncio's or trio's, in a thread of its own."""
+
+from __future__ import annotations
+
+import threading
+import weakref
+from collections.abc import Callable, Mapping
+from concurrent.futures import Executor, Future
+from contextvars import copy_context
+from typing import Any, TypeVar
+
+import anyio
+from typing_extensions import ParamSpec
+
+from .._batch import Job
+from .._cpus import default_workers
+from .._options import check_workers
+from .._outcome import Stopped
+from .._schedule import Batch
+from .._task import Task, shown
+from . import _exit
+from ._flight import Flight, Tell
+from ._pool import settle
+from ._slots import SlotFlight, Slots
+
+P = ParamSpec("P")
+R = TypeVar("R")
+
+# How long a shutdown waits for a loop that a task does not give back.
+_PATIENCE = 1.0
+
+
+class AsyncExecutor(Executor):
+    """Runs tasks on an event loop; a `concurrent.futures.Executor`, and a `mode` that stays open.
+
+    Async functions are awaited; sync ones run in threads, so that they don't block the loop.
+
+    Args:
+        max_workers: how many tasks at once; by default 100.
+        backend: "asyncio" or "trio".
+        backend_options: what `anyio.run` takes as such, as in `{"use_uvloop": True}`.
+
+    Example:
+        >>> import asyncio
+        >>> from concurkit import AsyncExecutor, Task, run_concurrently
+        >>> async def double(x):
+        ...     await asyncio.sleep(0)
+        ...     return 2 * x
+        >>> with AsyncExecutor(10) as loop:
+        ...     run_concurrently(Task.map(double, [1, 2]), mode=loop)
+        [2, 4]
+    """
+
+    mode = "async"
+    grain = Slots.grain
+    ahead = Slots.ahead
+    strength: Stopped = Slots.strength
+
+    def __init__(
+        self,
+        max_workers: int | None = None,
+        *,
+        backend: str = "asyncio",
+        backend_options: Mapping[str, Any] | None = None,
+    ) -> None:
+        self.max_workers = check_workers(max_workers) or default_workers("async")
+        if backend not in ("asyncio", "trio"):
+            raise ValueError(f"backend is {shown(backend)}; it must be 'asyncio' or 'trio'.")
+        self._loop = _LoopThread(self.max_workers, backend, dict(backend_options or {}))
+        self._finalizer = weakref.finalize(self, self._loop.close)
+        self._finalizer.atexit = False
+        _exit.close_at_exit(self._loop)
+
+    def launch(
+        self, batches: list[tuple[Batch, Flight | None]], job: Job, tell: Tell
+    ) -> list[Flight]:
+        """Start batches, each on a free slot of the loop."""
+        return self._loop.slots().launch(batches, job, tell)
+
+    def submit(self, fn: Callable[P, R], /, *args: P.args, **kwargs: P.kwargs) -> Future[R]:
+        """Schedule one call and return its future; an async function is awaited on the loop."""
+        future: Future[R] = Future()
+        batch = Batch(0, range(1), [Task(fn, *args, **kwargs)], True, 0.0)
+        claim = future.set_running_or_notify_cancel
+        slots = self._loop.slots()
+        slots.start(SlotFlight(batch, Job(None, copy_context()), settle(future), claim, slots))
+        return future
+
+    def shutdown(self, wait: bool = True, *, cancel_futures: bool = False) -> None:
+        """End the loop once what was submitted is done; *wait* for it."""
+        self._loop.close(cancel_futures)
+        if wait:
+            self._loop.join()
+
+
+class _LoopThread:
+    """A thread with an event loop, started when first needed."""
+
+    def __init__(self, most: int, backend: str, options: dict[str, Any]) -> None:
+        self._most = most
+        self._backend = backend
+        self._options = options
+        self._lock = threading.RLock()
+        self._thread: threading.Thread | None = None
+        self._slots: Slots | None = None
+        self._ready = threading.Event()
+        self._trouble: BaseException | None = None
+        self._stop: anyio.Event | None = None
+        self._closed = False
+
+    def slots(self) -> Slots:
+        with self._lock:
+            if self._closed:
+                raise RuntimeError("this executor was shut down; make a new one")
+            if self._thread is None:
+                self._thread = threading.Thread(
+                    target=self._run, name="concurkit-loop", daemon=True
+                )
+                self._thread.start()
+                self._ready.wait()
+            if self._slots is None:
+                raise RuntimeError(
+                    f"the event loop ({self._backend}) did not start: {self._trouble}"
+                ) from self._trouble
+            return self._slots
+
+    def close(self, cancel: bool = False) -> None:
+        with self._lock:
+            self._closed = True
+            slots, stop = self._slots, self._stop
+        if slots is not None and stop is not None:
+            if cancel:
+                slots.drop_waiting()
+            slots.in_loop(stop.set)
+
+    def join(self) -> None:
+        thread = self._thread
+        if thread is not None and thread is not threading.current_thread():
+            slots = self._slots
+            while thread.is_alive() and slots is not None and slots.busy:
+                thread.join(0.05)
+            thread.join(_PATIENCE)  # what is left are tasks that were abandoned
+
+    def _run(self) -> None:
+        try:
+            anyio.run(self._main, backend=self._backend, backend_options=self._options)
+        except BaseException as error:
+            self._trouble = error
+        finally:
+            self._ready.set()
+
+    async def _main(self) -> None:
+        slots = Slots(self._most)
+        self._stop = anyio.Event()
+        self._slots = slots
+        self._ready.set()
+        await self._stop.wait()
+        await slots.close()
+        slots.shutdown()

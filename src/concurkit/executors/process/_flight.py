@@ -1,0 +1,242 @@
+"""A batch on its way to a process and back, as its parent sees it."""
+
+from __future__ import annotations
+
+import itertools
+import time
+from typing import TYPE_CHECKING, Any
+
+from ..._batch import Job
+from ..._schedule import Batch, Report
+from ..._task import name_of
+from ...exceptions import (
+    ResultNotPicklableError,
+    TaskCancelledError,
+    TaskNotPicklableError,
+    WorkerCrashedError,
+)
+from .._flight import Claim, Ended, GaveBack, Still, Tell
+from .._pool import Crew
+from ._ledger import Ledger
+from ._pickle import culprit, dumps, loads, unpack_error
+from ._wire import BATCH, EXACT, TASKS, TIMED
+
+if TYPE_CHECKING:
+    from ._seat import ProcessSeat
+
+_ids = itertools.count(1)
+_tokens = itertools.count(1)
+
+
+class ProcessFlight:
+    """A batch on a process; collects its results as they come in."""
+
+    def __init__(
+        self, batch: Batch, job: Job, tell: Tell, claim: Claim | None, crew: Crew
+    ) -> None:
+        self.id = next(_ids)
+        self.batch = batch
+        self.job = job
+        self.seat: ProcessSeat | None = None
+        self.over = False
+        self._tell = tell
+        self._claim = claim
+        self._crew = crew
+        self._items = b""
+        self._values: list[Any] = []
+        self._failures: list[tuple[int, BaseException]] = []
+        self._ends: list[float] = []
+
+    # ---- the way there ------------------------------------------------------------------------
+
+    def encode(self) -> bool:
+        """Turn the items into bytes; False if that failed and was reported."""
+        try:
+            self._function()
+            self._items = dumps(self.batch.items)
+        except BaseException as error:
+            self._refuse(_unsendable(self.batch.items[0], self.job, error))
+            return False
+        return True
+
+    def message(self, known: set[int]) -> bytes | None:
+        """What goes to the worker that knows these functions; None if the task was cancelled."""
+        if self._claim is not None and not self._claim():
+            return None
+        job = self.job
+        token, function = self._function()
+        if token in known:
+            function = b""
+        known.add(token)
+        exact = job.exact or self.batch.alone
+        flags = TIMED * job.timed | EXACT * exact | TASKS * (job.fn is None)
+        head = BATCH.pack(self.id, token, len(function), flags, job.share, self.batch.hint)
+        items, self._items = self._items, b""
+        return b"".join((head, function, items))
+
+    def _function(self) -> tuple[int, bytes]:
+        """The run's function as bytes, made once, and a number to know it by."""
+        found = self.job.kept.get("function")
+        if found is None:
+            data = b"" if self.job.fn is None else dumps(self.job.fn)
+            found = self.job.kept["function"] = (next(_tokens), data)
+        return found  # type: ignore[no-any-return]
+
+    def _refuse(self, error: BaseException) -> None:
+        """The batch can't be sent: one task has failed, several are tried one by one."""
+        if len(self.batch.items) == 1:
+            self.finish(Report(values=[None], failures=[(0, error)]))
+        else:
+            self.finish(Report(unsure=len(self.batch.items), lost=error))
+
+    # ---- the way back -------------------------------------------------------------------------
+
+    def absorb(self, record: bytes | memoryview) -> None:
+        """Take in one record of results; one that came before is passed over."""
+        position = len(self._values)
+        if int.from_bytes(record[:4], "little") != position:
+            return
+        try:
+            values, wire, ends = loads(record[4:])
+        except BaseException as error:
+            values, wire, ends = [None], None, [time.monotonic()] if self.job.timed else []
+            self._failures.append((position, _unreadable(error)))
+        if wire is not None:
+            self._failures.append((position, unpack_error(wire)))
+        self._values.extend(values)
+        self._ends.extend(ends)
+
+    def unread(self, error: BaseException) -> None:
+        """The worker could not rebuild the batch; nothing of it ran."""
+        self._refuse(error)
+
+    def kept(self, count: int) -> None:
+        """The worker keeps the first *count* tasks."""
+        if count:
+            self._tell(GaveBack(self.batch.number, count))
+        else:
+            self.finish(Report())
+
+    def landed(self, since: float, busy: float) -> None:
+        """The batch is over."""
+        self.finish(self._report(since, busy))
+
+    def crashed(self, ledger: Ledger, error: WorkerCrashedError) -> None:
+        """The worker died under the batch: keep what had ended, name the task that ran."""
+        for record in ledger.records():
+            self.absorb(record)
+        _, _, since = ledger.look()
+        ended = len(self._values)
+        begun = ledger.begun if ended and self._ends else since
+        report = self._report(begun, 0.0)
+        window = ledger.window
+        if window > 1 and not self.job.exact and not self.batch.alone:
+            report.unsure = window
+        error.ran = max(0.0, time.monotonic() - since)
+        error.args = (f"{error.args[0]}, {error.ran:.3g} s into the task",)
+        report.lost, report.how = error, "killed" if self._stopped else None
+        self.finish(report)
+
+    def finish(self, report: Report) -> None:
+        if not self.over:
+            self.over = True
+            self._tell(Ended(self.batch.number, report))
+
+    def drop(self) -> None:
+        """Cancel a flight that never got a seat."""
+        self.finish(Report())
+
+    def _report(self, since: float, busy: float) -> Report:
+        return Report(
+            values=self._values,
+            failures=self._failures,
+            since=since,
+            busy=busy,
+            ends=self._ends,
+            worker=self.seat.name if self.seat is not None else "",
+        )
+
+    # ---- what whoever launched it may ask -------------------------------------------------------
+
+    _stopped = False
+
+    def look(self) -> tuple[int, float | None]:
+        flight, position, since = self.seat.look() if self.seat is not None else (0, 0, 0.0)
+        return (position, since) if flight == self.id else (0, None)
+
+    def recall(self, unbegun: bool) -> None:
+        if self._crew.withdraw(self):
+            self.finish(Report())
+        elif self.seat is not None:
+            self.seat.recall(self.id, unbegun)
+
+    def stop(self, position: int) -> None:
+        seat = self.seat
+        if seat is None:
+            return
+        if position < 0:
+            if seat.look()[0] == self.id:
+                self._stopped = True
+                seat.kill()
+            return
+        # Between the look and the kill the task may end and an innocent one start: so first keep
+        # the worker from starting another, give the store a moment to be seen, and look again.
+        seat.hold(True)
+        time.sleep(0.001)
+        if self.look()[0] == position and seat.look()[0] == self.id:
+            self._stopped = True
+            seat.kill()
+        else:
+            seat.hold(False)
+            self._tell(Still(self.batch.number))
+
+    def abandon(self) -> Report | None:
+        if self._crew.withdraw(self):
+            return Report()
+        seat = self.seat
+        if self.over or seat is None:
+            return None
+        self.over = True
+        begun = seat.look()[0] == self.id
+        seat.kill()
+        self._crew.lost(seat)
+        report = self._report(self._ends[-1] if self._ends else 0.0, 0.0)
+        if begun:
+            report.lost = TaskCancelledError("the task was abandoned")
+            report.how = "abandoned"
+        return report
+
+
+def _unsendable(item: Any, job: Job, error: BaseException) -> TaskNotPicklableError:
+    fn = item.fn if job.fn is None else job.fn
+    args, kwargs = (item.args, item.kwargs) if job.fn is None else (item, {})
+    name = name_of(fn)
+    try:
+        dumps(fn)
+    except Exception:
+        where = culprit(fn, name)
+    else:
+        where = culprit(args, "args") if _fails(args) else culprit(kwargs, "kwargs")
+    refused = TaskNotPicklableError(
+        f"task {name} can't be sent to another process: {where} can't be pickled ({error}). "
+        "Pass plain data and make the rest in the task, or use mode='thread'."
+    )
+    refused.__cause__ = error
+    return refused
+
+
+def _fails(value: Any) -> bool:
+    try:
+        dumps(value)
+    except Exception:
+        return True
+    return False
+
+
+def _unreadable(error: BaseException) -> ResultNotPicklableError:
+    refused = ResultNotPicklableError(
+        f"the result can't be rebuilt in the caller's process ({type(error).__name__}: {error}). "
+        "Return plain data, or use mode='thread'."
+    )
+    refused.__cause__ = error
+    return refused

@@ -1,0 +1,174 @@
+"""A few bytes that a worker shares with its parent: how far it has come, and its results so far.
+
+What a worker writes here outlives it. The worker is the only writer but for `hold`. The memory
+has no name: a file descriptor (POSIX) or a tagged mapping (Windows) that vanishes with its users.
+"""
+
+from __future__ import annotations
+
+import mmap
+import os
+import sys
+import tempfile
+from collections.abc import Callable
+from typing import Any
+
+_HEADER = 64
+SIZE = 1 << 16
+
+# Words of the header.
+_FLIGHT, _ENDED, _SINCE, _HOLD, _WINDOW, _USED, _BEGUN = range(7)
+
+
+class Ledger:
+    """The account of one worker.
+
+    Attributes of the header, each one word: the flight that runs, how many of its tasks have
+    ended, since when the running task (or window of tiny tasks) runs, whether the next task must
+    wait, how many tasks the window has, and how many bytes of records there are.
+    """
+
+    def __init__(self, memory: mmap.mmap) -> None:
+        self._memory = memory
+        view = memoryview(memory)
+        self._words = view[:_HEADER].cast("Q")
+        self._times = view[:_HEADER].cast("d")
+        self._records = view[_HEADER:]
+        self._view = view
+        self.room = len(self._records)
+
+    # ---- the worker's side --------------------------------------------------------------------
+
+    def begin(self, flight: int, now: float) -> None:
+        """A batch begins."""
+        words = self._words
+        self._times[_BEGUN] = self._times[_SINCE] = now
+        words[_USED] = 0
+        words[_ENDED] = 0
+        words[_WINDOW] = 1
+        words[_FLIGHT] = flight
+
+    def started(self, now: float, window: int) -> None:
+        """A task, or a window of tiny ones, starts."""
+        self._words[_WINDOW] = window
+        self._times[_SINCE] = now
+
+    def record(self, data: bytes) -> bool:
+        """Keep *data*; False when there is no room."""
+        used = self._words[_USED]
+        end = used + 4 + len(data)
+        if end > self.room:
+            return False
+        self._records[used : used + 4] = len(data).to_bytes(4, "little")
+        self._records[used + 4 : end] = data
+        self._words[_USED] = end
+        return True
+
+    def ended(self, count: int) -> None:
+        """*count* tasks of the batch have ended; their records are written or sent."""
+        self._words[_ENDED] = count
+
+    def sent(self) -> None:
+        """All records so far went through the pipe."""
+        self._words[_USED] = 0
+
+    # ---- the parent's side --------------------------------------------------------------------
+
+    def look(self) -> tuple[int, int, float]:
+        """The flight that runs, its running task's position, and since when that runs."""
+        while True:
+            flight, ended = self._words[_FLIGHT], self._words[_ENDED]
+            since = self._times[_SINCE]
+            if flight == self._words[_FLIGHT] and ended == self._words[_ENDED]:
+                return flight, ended, since
+
+    @property
+    def begun(self) -> float:
+        """When the batch began."""
+        return self._times[_BEGUN]
+
+    @property
+    def window(self) -> int:
+        """How many tasks the running window has; 1 when each is accounted for."""
+        return self._words[_WINDOW]
+
+    @property
+    def hold(self) -> bool:
+        """Whether the worker must not start its next task; the parent's to set."""
+        return bool(self._words[_HOLD])
+
+    @hold.setter
+    def hold(self, value: bool) -> None:
+        self._words[_HOLD] = int(value)
+
+    def records(self) -> list[bytes]:
+        """What a dead worker had recorded and not sent."""
+        found, at, used = [], 0, min(self._words[_USED], self.room)
+        while at + 4 <= used:
+            size = int.from_bytes(self._records[at : at + 4], "little")
+            found.append(bytes(self._records[at + 4 : at + 4 + size]))
+            at += 4 + size
+        return found
+
+    def close(self) -> None:
+        """Let the memory go."""
+        for view in (self._words, self._times, self._records, self._view):
+            view.release()
+        self._memory.close()
+
+
+def make() -> tuple[Ledger, Callable[[], Any]]:
+    """A new ledger, and a function that gives what its worker opens it with.
+
+    The function must be called while the worker's process is being started, and the result is
+    for that process only.
+    """
+    if sys.platform == "win32":
+        tag = f"concurkit-{os.getpid()}-{os.urandom(8).hex()}"
+        return Ledger(mmap.mmap(-1, SIZE, tagname=tag)), lambda: tag
+    fd = _anonymous_file()
+    os.ftruncate(fd, SIZE)
+    return Ledger(mmap.mmap(fd, SIZE)), Descriptor(fd)
+
+
+def open_in_worker(handle: Any) -> Ledger:
+    """The ledger that the parent made."""
+    if sys.platform == "win32":
+        return Ledger(mmap.mmap(-1, SIZE, tagname=handle))
+    fd = handle.detach()
+    try:
+        return Ledger(mmap.mmap(fd, SIZE))
+    finally:
+        os.close(fd)
+
+
+class Descriptor:
+    """Hands a file descriptor to one child, then closes it."""
+
+    def __init__(self, fd: int) -> None:
+        self._fd = fd
+
+    def __call__(self) -> Descriptor:
+        return self
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        from multiprocessing.reduction import DupFd
+
+        return (_same, (DupFd(self._fd),))
+
+    def close(self) -> None:
+        if self._fd >= 0:
+            os.close(self._fd)
+            self._fd = -1
+
+
+def _same(value: Any) -> Any:
+    return value
+
+
+def _anonymous_file() -> int:
+    """A file without a name."""
+    if hasattr(os, "memfd_create"):
+        return os.memfd_create("concurkit")
+    with tempfile.TemporaryFile() as file:
+        return os.dup(file.fileno())

@@ -1,0 +1,164 @@
+"""Tasks, results and exceptions as bytes: plain pickle where it can, cloudpickle where it can't."""
+
+from __future__ import annotations
+
+import io
+import pickle
+import traceback
+from collections.abc import Iterator
+from multiprocessing.reduction import ForkingPickler
+from types import FunctionType, MethodType
+from typing import Any
+
+from ..._task import shown
+from ...exceptions import RemoteError, RemoteTraceback
+
+loads = pickle.loads
+
+
+class _ByValue(Exception):
+    """Something can't be found again by its name in another process."""
+
+
+class _Plain(ForkingPickler):
+    """Pickle, refusing what would be looked up by name where there is no such name."""
+
+    def reducer_override(self, obj: Any) -> Any:
+        if isinstance(obj, FunctionType | type) and (
+            obj.__module__ == "__main__" or "<" in obj.__qualname__
+        ):
+            raise _ByValue
+        return NotImplemented
+
+
+def dumps(value: Any) -> bytes:
+    """*value* as bytes; functions and classes of `__main__`, lambdas and closures by value."""
+    buffer = io.BytesIO()
+    try:
+        _Plain(buffer, pickle.HIGHEST_PROTOCOL).dump(value)
+    except Exception:
+        import cloudpickle
+
+        data: bytes = cloudpickle.dumps(value, pickle.HIGHEST_PROTOCOL)
+        return data
+    return buffer.getvalue()
+
+
+# ---- what can't be pickled ----------------------------------------------------------------------
+
+
+def culprit(value: Any, name: str) -> str:
+    """The member of *value* that can't be pickled, as a path from *name*: `task.args[0].lock`."""
+    path, found, seen = name, value, {id(value)}
+    while True:
+        for step, part in _parts(found):
+            if id(part) not in seen and not _pickles(part):
+                path, found = path + step, part
+                seen.add(id(part))
+                break
+        else:
+            return f"{path} ({shown(found)}, of type {type(found).__name__})"
+
+
+def _pickles(value: Any) -> bool:
+    try:
+        dumps(value)
+    except Exception:
+        return False
+    return True
+
+
+def _parts(value: Any) -> Iterator[tuple[str, Any]]:
+    """The parts of *value*, each with what to write behind its path."""
+    if isinstance(value, dict):
+        for key, part in value.items():
+            yield f"[{shown(key)}]", part
+    elif isinstance(value, list | tuple | set | frozenset):
+        for index, part in enumerate(value):
+            yield f"[{index}]", part
+    elif isinstance(value, MethodType):
+        yield ".__self__", value.__self__
+    elif isinstance(value, FunctionType):
+        cells = zip(value.__code__.co_freevars, value.__closure__ or (), strict=False)
+        for variable, cell in cells:
+            yield f" (variable {variable})", cell.cell_contents
+        for variable in value.__code__.co_names:
+            if variable in value.__globals__:
+                yield f" (global {variable})", value.__globals__[variable]
+    else:
+        for attribute, part in getattr(value, "__dict__", {}).items():
+            yield f".{attribute}", part
+        for attribute in ("func", "args", "keywords"):  # functools.partial
+            if hasattr(value, attribute):
+                yield f".{attribute}", getattr(value, attribute)
+
+
+# ---- exceptions ---------------------------------------------------------------------------------
+
+Wire = tuple[str, str, str, bytes | None, bool]
+
+
+def pack_error(error: BaseException) -> Wire:
+    """An exception for the way home: class name, text, traceback, bytes if any, and their form."""
+    name = f"{type(error).__module__}.{type(error).__qualname__}"
+    try:
+        text = str(error)
+    except Exception:
+        text = f"<{name} whose str() fails>"
+    try:
+        trace = "".join(traceback.format_exception(error))
+    except Exception:
+        trace = f"{name}: {text}\n"
+    for form in (_by_its_own_way, _by_type_and_args):
+        data = form(error)
+        if data is not None:
+            return name, text, trace, data, form is _by_type_and_args
+    return name, text, trace, None, False
+
+
+def unpack_error(wire: Wire) -> BaseException:
+    """The exception again, its worker's traceback as the cause; a RemoteError if it can't be."""
+    name, text, trace, data, bare = wire
+    error: BaseException | None = None
+    if data is not None:
+        try:
+            error = _rebuild(*loads(data)) if bare else loads(data)
+        except BaseException:
+            error = None
+    if not isinstance(error, BaseException):
+        error = RemoteError(f"{name}: {text}", name, trace)
+    error.__cause__ = RemoteTraceback(trace)
+    return error
+
+
+def _by_its_own_way(error: BaseException) -> bytes | None:
+    """The exception pickled, if it comes out of that as it went in."""
+    try:
+        data = dumps(error)
+        back = loads(data)
+        if type(back) is type(error) and back.args == error.args:
+            return data
+    except BaseException:
+        pass
+    return None
+
+
+def _by_type_and_args(error: BaseException) -> bytes | None:
+    """Type, args and attributes: for an `__init__` or `__reduce__` that pickle can't deal with."""
+    try:
+        data = dumps((type(error), error.args, dict(error.__dict__)))
+        back = _rebuild(*loads(data))
+        if type(back) is type(error) and back.args == error.args:
+            return data
+    except BaseException:
+        pass
+    return None
+
+
+def _rebuild(
+    cls: type[BaseException], args: tuple[Any, ...], state: dict[str, Any]
+) -> BaseException:
+    error = cls.__new__(cls, *args)
+    error.args = args
+    error.__dict__.update(state)
+    return error

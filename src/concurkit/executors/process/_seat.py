@@ -1,0 +1,265 @@
+"""One worker process, in a standard pool of its own: its pipes, its messages, its end."""
+
+from __future__ import annotations
+
+import concurrent.futures.process  # noqa: F401 - its exit hook must be registered before ours
+import contextlib
+import signal
+import threading
+from concurrent.futures import Future, ProcessPoolExecutor
+from multiprocessing import connection
+from queue import SimpleQueue
+
+from ..._schedule import Report
+from ...exceptions import WorkerCrashedError
+from .. import _exit
+from .._pool import Crew
+from . import _ledger, _wire, _worker
+from ._flight import ProcessFlight
+from ._pickle import loads, unpack_error
+from ._start import SeatContext
+
+_exit.register()
+
+# A message up to this size fits into the pipe's buffer beside those that may be there already, so
+# writing it can't block; larger ones are left to a thread of their own.
+_SMALL = 8192
+
+
+class ProcessSeat:
+    """A process that runs batches as they come; a thread of ours reads what it answers."""
+
+    def __init__(self, crew: Crew, method: str) -> None:
+        crew.numbers += 1
+        self.name = f"process worker {crew.numbers}"
+        self.load = 0
+        self._crew = crew
+        self._context = SeatContext(method)
+        self._lock = threading.Lock()
+        self._flights: dict[int, ProcessFlight] = {}
+        self._known: set[int] = set()
+        self._outbox: SimpleQueue[bytes | None] | None = SimpleQueue()
+        self._started = threading.Event()
+        self._gone = threading.Event()
+        self._exitcode: int | None = None
+        self._kill = False
+        self._tasks: connection.Connection | None = None
+        self._control: connection.Connection | None = None
+        self._ledger, self._handle = _ledger.make()
+        self._thread = threading.Thread(target=self._live, name=f"concurkit {self.name}", daemon=True)
+        self._thread.start()
+
+    # ---- what the crew asks -------------------------------------------------------------------
+
+    def give(self, flight: ProcessFlight) -> None:
+        message = flight.message(self._known)
+        if message is None:  # its future was cancelled while it waited
+            self._crew.freed(self)
+            return
+        with self._lock:
+            self._flights[flight.id] = flight
+            self._send(message)
+
+    def close(self) -> None:
+        with self._lock:
+            self._send(None)
+
+    def join(self) -> None:
+        self._thread.join()
+
+    # ---- what a flight asks -------------------------------------------------------------------
+
+    def look(self) -> tuple[int, int, float]:
+        try:
+            return self._ledger.look()
+        except ValueError:  # closed: the process is gone
+            return 0, 0, 0.0
+
+    def hold(self, value: bool) -> None:
+        with contextlib.suppress(ValueError):
+            self._ledger.hold = value
+
+    def recall(self, flight: int, unbegun: bool) -> None:
+        with self._lock:
+            if self._control is not None:
+                with contextlib.suppress(OSError):
+                    self._control.send_bytes(_wire.RECALL.pack(flight, unbegun))
+
+    def kill(self) -> None:
+        """End the process now, whatever it does."""
+        with self._lock:
+            self._kill = True
+            process = self._context.process
+            if self._started.is_set() and process is not None:
+                with contextlib.suppress(OSError, ValueError, AttributeError):
+                    process.kill()
+
+    # ---- sending ------------------------------------------------------------------------------
+
+    def _send(self, message: bytes | None) -> None:
+        """Send *message*, or close the pipe behind what was sent; under the lock, never blocking."""
+        if self._outbox is None and message is not None and len(message) > _SMALL:
+            self._outbox = SimpleQueue()
+            threading.Thread(target=self._post, args=(self._outbox,), daemon=True).start()
+        if self._outbox is not None:
+            self._outbox.put(message)
+        elif self._tasks is not None:
+            with contextlib.suppress(OSError):  # the process is gone: its reader finds out
+                if message is None:
+                    self._tasks.close()
+                else:
+                    self._tasks.send_bytes(message)
+
+    def _post(self, outbox: SimpleQueue[bytes | None]) -> None:
+        """Send what waits in the outbox, until it is empty."""
+        tasks = self._tasks
+        assert tasks is not None
+        while True:
+            with self._lock:
+                if outbox.empty():
+                    self._outbox = None
+                    return
+                message = outbox.get()
+            with contextlib.suppress(OSError):
+                if message is None:
+                    tasks.close()
+                    return
+                tasks.send_bytes(message)
+
+    # ---- the life of the process, in the seat's own thread --------------------------------------
+
+    def _live(self) -> None:
+        results: connection.Connection | None = None
+        pool: ProcessPoolExecutor | None = None
+        trouble: BaseException | None = None
+        try:
+            pool, results = self._start()
+            self._read(results)
+        except BaseException as error:
+            trouble = error
+        self._end(pool, results, trouble)
+
+    def _start(self) -> tuple[ProcessPoolExecutor, connection.Connection]:
+        tasks_out, tasks = connection.Pipe(duplex=False)
+        control_out, control = connection.Pipe(duplex=False)
+        results, results_in = connection.Pipe(duplex=False)
+        pool = ProcessPoolExecutor(
+            1,
+            mp_context=self._context,  # type: ignore[arg-type]
+            initializer=_worker.prepare,
+            initargs=(tasks_out, control_out, results_in, self._handle()),
+        )
+        served = pool.submit(_worker.serve)
+        for theirs in (tasks_out, control_out, results_in):
+            theirs.close()
+        if isinstance(self._handle, _ledger.Descriptor):
+            self._handle.close()
+        served.add_done_callback(self._note_end)
+        with self._lock:
+            self._tasks, self._control = tasks, control
+            self._started.set()
+            outbox = self._outbox
+            assert outbox is not None
+        if self._kill:
+            self.kill()
+        threading.Thread(target=self._post, args=(outbox,), daemon=True).start()
+        return pool, results
+
+    def _note_end(self, served: Future[None]) -> None:
+        # Called in the pool's own thread, the only one that may ask the process for its code.
+        process = self._context.process
+        if served.exception() is not None and process is not None:
+            self._exitcode = process.exitcode
+        self._gone.set()
+
+    def _read(self, results: connection.Connection) -> None:
+        """Take in what the worker answers, until its end of the pipe is closed."""
+        while True:
+            try:
+                message = results.recv_bytes()
+            except (EOFError, OSError):
+                return
+            self._handle_reply(message)
+            del message
+
+    def _handle_reply(self, message: bytes) -> None:
+        kind, number, count, since, busy = _wire.REPLY.unpack_from(message)
+        flight = self._flights.get(number)
+        if flight is None:
+            return
+        found = _wire.records(message)
+        if kind == _wire.UNREAD:
+            self._free(number)
+            flight.unread(unpack_error(loads(found[0])))
+        elif kind == _wire.KEPT:
+            if not count:
+                self._free(number)
+            flight.kept(count)
+        else:
+            for record in found:
+                flight.absorb(record)
+            if kind == _wire.END:
+                self._free(number)
+                flight.landed(since, busy)
+
+    def _free(self, number: int) -> None:
+        with self._lock:
+            del self._flights[number]
+        self._crew.freed(self)
+
+    def _end(
+        self,
+        pool: ProcessPoolExecutor | None,
+        results: connection.Connection | None,
+        trouble: BaseException | None,
+    ) -> None:
+        """The process is gone: say what became of its flights, and leave nothing behind."""
+        self._crew.lost(self)
+        if pool is not None and self._flights and not self._kill:
+            self._gone.wait(1.0)  # for the exit code
+        flights = list(self._flights.values())
+        running, _, _ = self.look()
+        for position, flight in enumerate(flights):
+            if flight.id == running:
+                flight.crashed(self._ledger, self._crash(trouble))
+            elif position == 0 and (not running or trouble is not None):
+                # It died before it took up anything; another would too, and so on for ever.
+                flight.finish(Report(lost=self._crash(trouble), worker=self.name))
+            else:
+                flight.finish(Report())
+        self._flights.clear()
+        if pool is not None:
+            pool.shutdown(wait=True)
+        with self._lock:
+            for pipe in (self._tasks, self._control, results):
+                if pipe is not None:
+                    with contextlib.suppress(OSError):
+                        pipe.close()
+            self._control = None
+        if isinstance(self._handle, _ledger.Descriptor):
+            self._handle.close()
+        self._ledger.close()
+
+    def _crash(self, trouble: BaseException | None) -> WorkerCrashedError:
+        process = self._context.process
+        pid = process.pid if process is not None else None
+        if trouble is not None:
+            error = WorkerCrashedError(f"no worker process could be started: {trouble}")
+            error.__cause__ = trouble
+            return error
+        code = self._exitcode
+        return WorkerCrashedError(f"{self.name} (pid {pid}) {_told(code)}", pid=pid, exitcode=code)
+
+
+def _told(code: int | None) -> str:
+    """An exit code in words."""
+    if code is None:
+        return "died"
+    if code >= 0:
+        return f"ended with exit code {code}"
+    try:
+        name = signal.Signals(-code).name
+    except ValueError:
+        name = f"signal {-code}"
+    hint = "; perhaps the system ran out of memory" if name == "SIGKILL" else ""
+    return f"was killed by {name}{hint}"

@@ -1,0 +1,76 @@
+"""How a worker process starts: from a fork server of ours that never runs the caller's script.
+
+The standard start methods import the caller's `__main__` in each child, which is why scripts need
+a guard. Here functions of `__main__` travel by value, so nothing has to be imported, and the
+preparation data is sent without it. The setting of the global multiprocessing context is neither
+read nor changed.
+"""
+
+from __future__ import annotations
+
+import io
+import multiprocessing
+import os
+import sys
+from multiprocessing import context, process
+from typing import Any
+
+METHODS = tuple(multiprocessing.get_all_start_methods())
+
+
+def default_method() -> str:
+    """The start method used when none is asked for; never fork, which breaks threaded parents."""
+    return "forkserver" if "forkserver" in METHODS else "spawn"
+
+
+class SeatContext:
+    """A multiprocessing context that remembers the one process started through it."""
+
+    def __init__(self, method: str) -> None:
+        self._context: Any = multiprocessing.get_context(method)
+        self._make: Any = _Process if method == "forkserver" else self._context.Process
+        self.process: process.BaseProcess | None = None
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._context, name)
+
+    def Process(self, *args: Any, **kwargs: Any) -> process.BaseProcess:  # noqa: N802
+        """Make the process; `concurrent.futures` asks for it under this name."""
+        made: process.BaseProcess = self._make(*args, **kwargs)
+        self.process = made
+        return made
+
+
+if sys.platform != "win32":
+    from multiprocessing import forkserver, popen_forkserver, reduction, spawn, util
+
+    _server = forkserver.ForkServer()
+    _server.set_forkserver_preload(["concurkit.executors.process._worker"])
+
+    class _Popen(popen_forkserver.Popen):
+        """Starts a child from our fork server, without a word of the caller's `__main__`."""
+
+        def _launch(self, process_obj: Any) -> None:
+            preparation = spawn.get_preparation_data(process_obj._name)
+            preparation.pop("init_main_from_name", None)
+            preparation.pop("init_main_from_path", None)
+            message = io.BytesIO()
+            context.set_spawning_popen(self)
+            try:
+                reduction.dump(preparation, message)
+                reduction.dump(process_obj, message)
+            finally:
+                context.set_spawning_popen(None)
+            self.sentinel, write_end = _server.connect_to_new_process(self._fds)
+            kept_open = os.dup(write_end)  # the child takes its closing for the parent's death
+            self.finalizer = util.Finalize(self, util.close_fds, (kept_open, self.sentinel))
+            with open(write_end, "wb", closefd=True) as pipe:
+                pipe.write(message.getbuffer())
+            self.pid = forkserver.read_signed(self.sentinel)
+
+    class _Process(process.BaseProcess):
+        _start_method = "forkserver"
+
+        @staticmethod
+        def _Popen(process_obj: Any) -> _Popen:  # noqa: N802
+            return _Popen(process_obj)

@@ -1,0 +1,29 @@
+"""What goes through a seat's pipes: the heads of messages, the same on both sides."""
+
+from __future__ import annotations
+
+import struct
+
+# To the worker: flight, token of the function, length of its bytes, flags, share, hint (seconds a
+# task is expected to take); then the function's bytes and the items'.
+BATCH = struct.Struct("<QQIBId")
+TIMED, EXACT, TASKS = 1, 2, 4
+
+# On the control pipe: flight, and whether only a batch that has not begun is meant.
+RECALL = struct.Struct("<QB")
+
+# From the worker: kind, flight, a count, when the batch began, seconds of work; then records,
+# each behind its length.
+REPLY = struct.Struct("<BQQdd")
+PART, END, KEPT, UNREAD = range(4)
+LENGTH = 8
+
+
+def records(message: bytes) -> list[memoryview]:
+    """The records of a worker's message."""
+    view, at, found = memoryview(message), REPLY.size, []
+    while at < len(view):
+        size = int.from_bytes(view[at : at + LENGTH], "little")
+        found.append(view[at + LENGTH : at + LENGTH + size])
+        at += LENGTH + size
+    return found

@@ -1,0 +1,257 @@
+"""The worker's side of a process seat: batches in by one pipe, results out by another.
+
+The main thread runs the batches. A control thread gives back what a batch has not started when it
+is asked to, and ends the process when the parent is gone. What the parent must know even if this
+process dies in the next instant stands in the ledger: see `_ledger`.
+"""
+
+from __future__ import annotations
+
+import os
+import signal
+import threading
+import time
+from contextvars import copy_context
+from itertools import islice
+from multiprocessing import connection, parent_process
+from typing import Any
+
+from ..._batch import Job, Progress, clock, close_loop, run_quickly, run_some, set_share
+from ...exceptions import ResultNotPicklableError, TaskNotPicklableError
+from . import _ledger
+from ._pickle import culprit, dumps, loads, pack_error
+from ._wire import BATCH, END, EXACT, KEPT, LENGTH, PART, RECALL, REPLY, TASKS, TIMED, UNREAD
+
+# Tasks below this are accounted for in windows, of about so many seconds of work.
+_TINY = 2e-6
+_WINDOW = 50e-6
+
+
+class _Worker:
+    def __init__(
+        self,
+        tasks: connection.Connection,
+        control: connection.Connection,
+        results: connection.Connection,
+        ledger: _ledger.Ledger,
+    ) -> None:
+        self._tasks = tasks
+        self._control = control
+        self._results = results
+        self._ledger = ledger
+        self._sending = threading.Lock()
+        self._turn = threading.Lock()  # which batch runs, and which were taken back
+        self._begun = 0
+        self._progress: Progress | None = None
+        self._recalled: set[int] = set()
+        self._functions: dict[int, Any] = {}
+        self._context = copy_context()
+
+    # ---- the main thread ----------------------------------------------------------------------
+
+    def serve(self) -> None:
+        threading.Thread(target=self._obey, name="concurkit-control", daemon=True).start()
+        try:
+            while True:
+                try:
+                    message = self._tasks.recv_bytes()
+                except (EOFError, OSError):
+                    return
+                self._take(message)
+                del message
+        finally:
+            close_loop()
+            self._results.close()
+
+    def _take(self, message: bytes) -> None:
+        flight, token, length, flags, share, hint = BATCH.unpack_from(message)
+        rest = memoryview(message)[BATCH.size :]
+        try:
+            fn = self._function(token, rest[:length])
+            items = loads(rest[length:])
+        except BaseException as error:
+            with self._turn:
+                self._begun = flight
+            self._send(UNREAD, flight, 0, 0.0, 0.0, [dumps(pack_error(_unreadable(error)))])
+            return
+        progress = Progress(items)
+        with self._turn:
+            self._begun = flight
+            if flight in self._recalled:
+                self._recalled.discard(flight)
+                return
+            self._progress = progress
+            self._ledger.begin(flight, clock())
+        set_share(share)
+        job = Job(
+            None if flags & TASKS else fn, self._context, bool(flags & TIMED), bool(flags & EXACT)
+        )
+        self._run(flight, job, progress, hint)
+        with self._turn:
+            self._progress = None
+
+    def _function(self, token: int, data: memoryview) -> Any:
+        """The function of a run; its bytes come along the first time only."""
+        if len(data):
+            if len(self._functions) > 8:  # an executor kept for many runs
+                self._functions.clear()
+            self._functions[token] = loads(data)
+        return self._functions.get(token)
+
+    def _run(self, flight: int, job: Job, progress: Progress, hint: float) -> None:
+        ledger, values = self._ledger, progress.values
+        progress.since = start = now = clock()
+        progress.begun = True
+        unsent: list[bytes] = []
+        size = 1 if job.exact or hint >= _TINY else 8
+        busy = 0.0
+        while True:
+            while ledger.hold:  # the parent is about to kill: what has not started must not start
+                time.sleep(0.001)
+            first = len(values)
+            ledger.started(now, size)
+            if job.fn is None or job.timed:
+                run_some(job, progress, islice(progress.todo, size))
+            else:
+                run_quickly(job.fn, job.context, progress, islice(progress.todo, size))
+            count = len(values) - first
+            if not count:
+                break
+            took = clock() - now
+            busy += took
+            if progress.todo.kept == 1 and not first:  # the reply itself is the account
+                unsent.extend(_records(progress, 0))
+            else:
+                self._account(flight, progress, first, unsent)
+            if not job.exact:
+                size = _window(size, took / count)
+            now = clock()
+        self._send(END, flight, len(values), start, busy, unsent)
+
+    def _account(
+        self, flight: int, progress: Progress, first: int, unsent: list[bytes]
+    ) -> None:
+        """Put down what ended since *first* so that it outlives this process."""
+        for data in _records(progress, first):
+            unsent.append(data)
+            if not self._ledger.record(data):
+                self._send(PART, flight, 0, 0.0, 0.0, unsent)
+                self._ledger.sent()
+                unsent.clear()
+        self._ledger.ended(len(progress.values))
+
+    def _send(
+        self, kind: int, flight: int, number: int, since: float, busy: float, records: list[bytes]
+    ) -> None:
+        parts = [REPLY.pack(kind, flight, number, since, busy)]
+        for record in records:
+            parts.append(len(record).to_bytes(LENGTH, "little"))
+            parts.append(record)
+        with self._sending:
+            self._results.send_bytes(b"".join(parts))
+
+    # ---- the control thread -------------------------------------------------------------------
+
+    def _obey(self) -> None:
+        parent = parent_process()
+        sentinels: list[Any] = [self._control] + ([parent.sentinel] if parent else [])
+        while True:
+            ready = connection.wait(sentinels)
+            if parent is not None and parent.sentinel in ready:
+                os._exit(1)  # nobody is left to work for
+            try:
+                message = self._control.recv_bytes()
+            except (EOFError, OSError):
+                sentinels.remove(self._control)
+                continue
+            self._give_back(*RECALL.unpack(message))
+
+    def _give_back(self, flight: int, unbegun: bool) -> None:
+        with self._turn:
+            if flight > self._begun:
+                self._recalled.add(flight)
+                kept = 0
+            elif flight == self._begun and self._progress is not None and not unbegun:
+                kept = self._progress.todo.take_back()
+            else:
+                return
+            self._send(KEPT, flight, kept, 0.0, 0.0, [])
+
+
+def _window(size: int, each: float) -> int:
+    """How many tasks to account for together next: 1 unless they are tiny."""
+    if each >= _TINY:
+        return 1
+    return max(1, min(size * 8, int(_WINDOW / max(each, 1e-8))))
+
+
+def _records(progress: Progress, first: int) -> list[bytes]:
+    """What ended since *first*, in as few pickles as will do."""
+    values, ends = progress.values[first:], progress.ends[first:]
+    failures = {at: error for at, error in progress.failures if at >= first}
+    if not failures:
+        if len(values) == 1 or _PLAIN.issuperset(map(type, values)):
+            try:
+                return [_placed(first, dumps((values, None, ends)))]
+            except Exception:
+                pass
+    return [
+        _record(first + i, value, failures.get(first + i), ends[i : i + 1])
+        for i, value in enumerate(values)
+    ]
+
+
+def _record(
+    position: int, value: Any, error: BaseException | None, ends: list[float]
+) -> bytes:
+    """What one task came to; a result that can't be pickled is a failure."""
+    if error is None:
+        try:
+            return _placed(position, dumps(([value], None, ends)))
+        except BaseException as reason:
+            error = ResultNotPicklableError(
+                f"the result can't be sent back to the caller's process: {culprit(value, 'result')}"
+                f" can't be pickled ({reason}). Return plain data, or use mode='thread'."
+            )
+            error.__cause__ = reason
+    return _placed(position, dumps(([None], pack_error(error), ends)))
+
+
+def _placed(position: int, data: bytes) -> bytes:
+    return position.to_bytes(4, "little") + data
+
+
+# Values of these types can't fail to be rebuilt, so a window of them may share one pickle.
+_PLAIN = frozenset({int, float, complex, str, bytes, bool, type(None)})
+
+
+def _unreadable(error: BaseException) -> BaseException:
+    wrapped = TaskNotPicklableError(
+        f"the task can't be rebuilt in the worker's process ({type(error).__name__}: {error}). "
+        "Its module must be importable there, and its arguments must survive pickling."
+    )
+    wrapped.__cause__ = error
+    return wrapped
+
+
+_worker: _Worker | None = None
+
+
+def prepare(
+    tasks: connection.Connection,
+    control: connection.Connection,
+    results: connection.Connection,
+    handle: Any,
+) -> None:
+    """Take over this seat's pipes; runs first in the new process."""
+    global _worker
+    # Ctrl-C reaches the whole process group. What to do about it is the parent's to decide; a
+    # handler, not SIG_IGN, so that programs started by a task get the default again.
+    signal.signal(signal.SIGINT, lambda *_: None)
+    _worker = _Worker(tasks, control, results, _ledger.open_in_worker(handle))
+
+
+def serve() -> None:
+    """Run batches until the parent closes the pipe."""
+    assert _worker is not None
+    _worker.serve()

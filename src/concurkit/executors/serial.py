@@ -1,0 +1,121 @@
+"""Serial mode: one task after another, in the caller's own thread."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from concurrent.futures import Executor, Future
+from contextvars import copy_context
+from types import CoroutineType
+from typing import TypeVar
+
+from typing_extensions import ParamSpec
+
+from .._batch import Job, Progress, clock, finish, run, set_share, share
+from .._outcome import Stopped
+from .._schedule import Batch, Report
+from ..exceptions import TaskCancelledError
+from ._flight import Ended, Flight, Tell
+
+P = ParamSpec("P")
+R = TypeVar("R")
+
+
+class SerialExecutor(Executor):
+    """Runs each task where and when it is given; for debugging, and as the measure of the others.
+
+    Example:
+        >>> from concurkit import SerialExecutor
+        >>> SerialExecutor().submit(pow, 2, 5).result()
+        32
+    """
+
+    mode = "serial"
+    grain = 0.001
+    ahead = 1
+    strength: Stopped = "abandoned"
+    max_workers = 1
+
+    def __init__(self) -> None:
+        self._closed = False
+
+    def launch(
+        self, batches: Sequence[tuple[Batch, Flight | None]], job: Job, tell: Tell
+    ) -> list[Flight]:
+        """Let the caller's thread run the batches, each when it comes to it."""
+        flights: list[Flight] = []
+        for batch, _ in batches:
+            flight = _Flight(batch, job, tell)
+            assert job.call is not None
+            job.call(flight.run)
+            flights.append(flight)
+        return flights
+
+    def submit(self, fn: Callable[P, R], /, *args: P.args, **kwargs: P.kwargs) -> Future[R]:
+        """Call *fn* now and return a future that is already done."""
+        if self._closed:
+            raise RuntimeError("this executor was shut down; make a new one")
+        future: Future[R] = Future()
+        future.set_running_or_notify_cancel()
+        own = copy_context()
+        try:
+            value = own.run(fn, *args, **kwargs)
+            if isinstance(value, CoroutineType):
+                value = finish(value, own)
+        except BaseException as error:
+            future.set_exception(error)
+        else:
+            future.set_result(value)
+        return future
+
+    def shutdown(self, wait: bool = True, *, cancel_futures: bool = False) -> None:
+        """Take no more calls; there is nothing to wait for."""
+        self._closed = True
+
+
+class _Flight:
+    """A batch in the caller's thread."""
+
+    def __init__(self, batch: Batch, job: Job, tell: Tell) -> None:
+        self._batch = batch
+        self._job = job
+        self._tell = tell
+        self._progress = Progress(batch.items)
+
+    def run(self) -> Callable[[], None]:
+        """In the caller's thread: run the batch; returns what reports it."""
+        before = share()
+        set_share(self._job.share)
+        try:
+            run(self._job, self._progress)
+        except BaseException:  # Ctrl-C: the task that runs is the last
+            self._progress.todo.take_back()
+            report = self._report()
+            report.lost = TaskCancelledError("interrupted")
+            self._tell(Ended(self._batch.number, report))
+            raise
+        finally:
+            set_share(before)
+        return lambda: self._tell(Ended(self._batch.number, self._report()))
+
+    def look(self) -> tuple[int, float | None]:
+        return self._progress.look()
+
+    def recall(self, unbegun: bool) -> None:
+        """Nothing is gained by sharing out: there is one worker."""
+
+    def stop(self, position: int) -> None:
+        """The task runs where whoever could stop it waits."""
+
+    def abandon(self) -> Report | None:
+        return self._report()
+
+    def _report(self) -> Report:
+        progress = self._progress
+        return Report(
+            values=progress.values,
+            failures=progress.failures,
+            since=progress.since,
+            busy=clock() - progress.since,
+            ends=progress.ends,
+            worker="serial",
+        )

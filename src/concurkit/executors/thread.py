@@ -1,0 +1,37 @@
+"""Thread mode: one single-thread pool per seat, so that one stuck thread can be given up alone."""
+
+from __future__ import annotations
+
+from .._batch import Job
+from .._cpus import default_workers
+from .._options import check_workers
+from .._outcome import Stopped
+from .._schedule import Batch
+from ._flight import Claim, Tell
+from ._pool import Crew, PoolExecutor
+from ._thread_seat import ThreadFlight, open_threads
+
+
+class ThreadExecutor(PoolExecutor):
+    """Runs tasks on threads; a `concurrent.futures.Executor`, and a `mode` that stays open.
+
+    Args:
+        max_workers: how many threads at most; by default `min(32, cpu_count() + 4)`.
+
+    Example:
+        >>> from concurkit import Task, ThreadExecutor, run_concurrently
+        >>> with ThreadExecutor(2) as threads:
+        ...     run_concurrently(Task.map(len, ["a", "bc"]), mode=threads)
+        [1, 2]
+    """
+
+    mode = "thread"
+    grain = 0.001
+    strength = "abandoned"
+
+    def __init__(self, max_workers: int | None = None) -> None:
+        self.max_workers = check_workers(max_workers) or default_workers("thread")
+        self._man(Crew(open_threads, self.max_workers))
+
+    def _flight(self, batch: Batch, job: Job, tell: Tell, claim: Claim | None) -> ThreadFlight:
+        return ThreadFlight(batch, job, tell, claim, self._crew)
