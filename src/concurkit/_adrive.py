@@ -24,7 +24,8 @@ async def carry_out(engagement: Engagement) -> Any:
     launcher = engagement.executor(workers) if slots is None else slots
     drive, collector = engagement.drive(launcher, workers, caller.put)
     try:
-        await caller.run(drive)
+        with engagement.lending():
+            await caller.run(drive)
     finally:
         with anyio.CancelScope(shield=True):
             if slots is not None:
@@ -59,8 +60,10 @@ class AsyncCaller:
             finally:
                 self._soon(done.set)
 
-        threading.Thread(target=run, name="concurkit-finish", daemon=True).start()
+        thread = threading.Thread(target=run, name="concurkit-finish", daemon=True)
+        thread.start()
         await done.wait()
+        thread.join()  # it is at its last instruction
 
     async def run(self, drive: Drive) -> None:
         """Start the run and serve it to its end; being cancelled ends it."""

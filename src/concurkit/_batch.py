@@ -10,11 +10,11 @@ import sys
 import threading
 from collections import deque
 from collections.abc import Callable, Iterator, Sequence
-from contextvars import Context
+from contextvars import Context, ContextVar, copy_context
 from dataclasses import dataclass, field
 from time import monotonic
 from types import CoroutineType
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 if TYPE_CHECKING:
     import asyncio
@@ -22,7 +22,9 @@ if TYPE_CHECKING:
 
 class Interrupted(KeyboardInterrupt):
     """A Ctrl-C that reached a task: it ends the run, where a task's own KeyboardInterrupt fails
-    that task alone."""
+    that task alone. `then` reports the task, once the run has been told to end."""
+
+    then: Callable[[], None] | None = None
 
 
 clock = monotonic  # one clock for all processes of a machine
@@ -34,6 +36,7 @@ class Job:
 
     Attributes:
         fn: the function of every task, or None when each item is a `Task`.
+        single: whether an item is the one argument of `fn`, not a tuple of arguments.
         context: the caller's context variables; each task runs in a copy.
         timed: whether the end of each task is noted.
         exact: whether it must be known of each single task whether it ran.
@@ -44,6 +47,7 @@ class Job:
 
     fn: Callable[..., Any] | None
     context: Context
+    single: bool = False
     timed: bool = False
     exact: bool = False
     share: int = 1
@@ -131,20 +135,19 @@ def run(job: Job, progress: Progress) -> None:
     if job.fn is None or job.timed:
         run_some(job, progress, progress.todo)
     else:
-        run_quickly(job.fn, job.context, progress, progress.todo)
+        run_quickly(job, progress, progress.todo)
 
 
-def run_quickly(
-    fn: Callable[..., Any], context: Context, progress: Progress, todo: Any
-) -> None:
+def run_quickly(job: Job, progress: Progress, todo: Any) -> None:
     """Calls of one function whose times nobody asks for."""
+    fn, copy, single = job.fn, job.context.copy, job.single
+    assert fn is not None
     values = progress.values
     done = values.append
-    copy = context.copy
-    for args in todo:
+    for item in todo:
         try:
             own = copy()
-            value = own.run(fn, *args)
+            value = own.run(fn, item) if single else own.run(fn, *item)
             if value.__class__ is CoroutineType:
                 value = finish(value, own)
         except Interrupted:
@@ -157,7 +160,7 @@ def run_quickly(
 
 def run_some(job: Job, progress: Progress, todo: Any) -> None:
     """Calls of any functions, timed if the job says so."""
-    fn, copy, timed = job.fn, job.context.copy, job.timed
+    fn, copy, single, timed = job.fn, job.context.copy, job.single, job.timed
     values, ends = progress.values, progress.ends
     for item in todo:
         value: Any = None
@@ -166,7 +169,7 @@ def run_some(job: Job, progress: Progress, todo: Any) -> None:
             if fn is None:
                 value = own.run(item.fn, *item.args, **item.kwargs)
             else:
-                value = own.run(fn, *item)
+                value = own.run(fn, item) if single else own.run(fn, *item)
             if value.__class__ is CoroutineType:
                 value = finish(value, own)
         except Interrupted:
@@ -177,6 +180,47 @@ def run_some(job: Job, progress: Progress, todo: Any) -> None:
         if timed:
             ends.append(clock())
         values.append(value)
+
+
+# ---- contexts -----------------------------------------------------------------------------------
+
+
+class Inside(NamedTuple):
+    """Where the calling code is: in a task of these executors, one run inside another.
+
+    Attributes:
+        share: how many workers share the machine; 1 outside any task.
+        executors: the executors whose workers wait for this code, the outermost first.
+    """
+
+    share: int = 1
+    executors: tuple[object, ...] = ()
+
+
+_inside: ContextVar[Inside] = ContextVar("concurkit_inside", default=Inside())  # noqa: B039
+
+
+def inside() -> Inside:
+    """Where the calling code is."""
+    return _inside.get()
+
+
+def task_context(workers: int, executor: object) -> Context:
+    """The calling context for tasks of an executor with so many workers that share the machine."""
+    context = copy_context()
+    share, executors = inside()
+    context.run(_inside.set, Inside(share * workers, (*executors, executor)))
+    sniffio = sys.modules.get("sniffio")
+    if sniffio is not None:  # which loop runs here says nothing of the loop that runs the task
+        context.run(sniffio.current_async_library_cvar.set, None)
+    return context
+
+
+def worker_context(share: int) -> Context:
+    """The context of tasks in a process of their own."""
+    context = copy_context()
+    context.run(_inside.set, Inside(share))
+    return context
 
 
 # ---- async functions outside async mode ---------------------------------------------------------
@@ -222,26 +266,3 @@ def close_loop() -> None:
     if runner is not None:
         _local.runner = None
         runner.close()
-
-
-# ---- runs inside tasks --------------------------------------------------------------------------
-
-
-def set_share(share: int) -> None:
-    """Note in a worker how many workers share the machine, for the runs inside its tasks."""
-    _local.share = share
-
-
-def set_home(home: object) -> None:
-    """Note in a thread whose worker it is."""
-    _local.home = home
-
-
-def home() -> object:
-    """Whose worker the calling thread is; None if nobody's."""
-    return getattr(_local, "home", None)
-
-
-def share() -> int:
-    """How many workers share the machine with the caller; 1 outside a task."""
-    return int(getattr(_local, "share", 1))

@@ -46,6 +46,8 @@ class Caller:
                 return
             except BaseException as error:
                 drive.tell(Halt(PATIENCE))
+                if isinstance(error, Interrupted) and error.then is not None:
+                    error.then()
                 self._serve_out(drive)
                 if not isinstance(error, KeyboardInterrupt):
                     raise  # another signal handler of the caller's

@@ -129,8 +129,11 @@ class Collector:
             return
 
     def _call(self, item: Any) -> str:
-        fn = self._source.fn
-        args, kwargs, name = (item, {}, None) if fn is not None else (item.args, item.kwargs, item.name)
+        fn, kwargs, name = self._source.fn, {}, None
+        if fn is None:
+            args, kwargs, name = item.args, item.kwargs, item.name
+        else:
+            args = (item,) if self._source.single else item
         shown = [*map(_brief, args), *(f"{key}={_brief(value)}" for key, value in kwargs.items())]
         call = f"{name_of(fn if fn is not None else item.fn)}({', '.join(shown)})"
         return f"{name!r} {call}" if name else call

@@ -8,6 +8,7 @@ happen in the caller's own thread (reading its input, running serial tasks) is p
 
 from __future__ import annotations
 
+import contextlib
 import threading
 from collections import deque
 from collections.abc import Callable
@@ -113,7 +114,7 @@ class Drive:
         """How far the run had come when it was ended, in a line."""
         tally = self.schedule.tally
         total = max(tally.drawn, self.schedule.terms.length or 0)
-        running, ended = tally.at_halt or (0, tally.ended)
+        ended, running = tally.at_halt or (tally.ended, 0)
         rest = max(0, total - ended - running)
         return f"interrupted: {ended} done, {running} running, {rest} not started"
 
@@ -151,6 +152,9 @@ class Drive:
         elif type(event) is ReadFailed:
             self._reading = False
             self.input_error = event.error
+            position = schedule.tally.drawn
+            with contextlib.suppress(Exception):  # an exception class may forbid notes
+                event.error.add_note(f"raised while reading task {position} of the input")
             schedule.halt(now)
         elif type(event) is Halt:
             schedule.halt(now, event.patience)

@@ -4,10 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from contextlib import AbstractContextManager, nullcontext
-from contextvars import copy_context
 from typing import Any
 
-from ._batch import Job, share
+from ._batch import Job, inside, task_context
 from ._collect import Collector
 from ._cpus import default_workers
 from ._drive import Drive
@@ -51,7 +50,7 @@ class Engagement:
             return most if asked is None else min(asked, most)
         if self.mode == "serial":
             return 1
-        return asked if asked is not None else default_workers(self.mode, share())
+        return asked if asked is not None else default_workers(self.mode, inside().share)
 
     def executor(self, workers: int) -> Any:
         """The executor that the run is carried out on."""
@@ -60,7 +59,8 @@ class Engagement:
             # another thread: one, so that tasks still run one after another.
             return executor_class("thread")(1)
         if self.kept:
-            return self.options.mode
+            mode = self.options.mode
+            return mode if not self._inline else mode.reachable()
         if self.mode == "serial":
             return executor_class("serial")()
         return executor_class(self.mode)(workers)
@@ -76,15 +76,18 @@ class Engagement:
             timeout=options.timeout,
             chunksize=chunksize,
             fail_fast=options.on_error == "raise",
+            shared=launcher.shared,
             strength=launcher.strength,
             length=source.length,
         )
+        sharing = 1 if self.mode == "async" else workers
         job = Job(
             source.fn,
-            copy_context(),
+            task_context(sharing, launcher.home),
+            single=source.single,
             timed=options.timeout is not None or options.on_error == "collect",
             exact=options.timeout is not None or chunksize == 1,
-            share=share() * (1 if self.mode == "async" else workers),
+            share=inside().share * sharing,
             call=inbox,
         )
         collector = Collector(source, options)
@@ -98,7 +101,7 @@ class Engagement:
             launcher.shutdown()
         self.source.close()
 
-    def lending(self, launcher: Any) -> AbstractContextManager[None]:
+    def lending(self) -> AbstractContextManager[None]:
         """While a task waits here for a run on its own executor, its seat is lent to that run."""
-        lend = getattr(launcher, "lending", None)
+        lend = getattr(self.options.mode, "lending", None)
         return lend() if lend is not None else nullcontext()

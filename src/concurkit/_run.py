@@ -1,19 +1,340 @@
 """The blocking call."""
 
+# The overloads overlap on purpose, and the first that fits counts: a tuple is an iterable too.
+# mypy: disable-error-code=overload-overlap
+# pyright: reportOverlappingOverload=false
+
 from __future__ import annotations
 
 import sys
 import warnings
 from collections.abc import Iterable, Mapping
-from typing import Any
+from concurrent.futures import Executor
+from typing import Any, Literal, Unpack, overload
 
 from ._batch import close_loop
 from ._caller import Caller
 from ._engage import Engagement
 from ._options import Options
+from ._signatures import (
+    T1,
+    T2,
+    T3,
+    T4,
+    T5,
+    T6,
+    T7,
+    T8,
+    Async,
+    Collecting,
+    K,
+    NineOrMore,
+    Raising,
+    T,
+)
+from .typing import Mode, OnError, Outcome, Runnable
+
+# ---- values
 
 
-def run_concurrently(tasks, *, mode="auto", max_workers=None, timeout=None, chunksize="auto", on_error="raise"):
+@overload
+def run_concurrently(tasks: tuple[Async[T1]], **options: Unpack[Raising]) -> tuple[T1]: ...
+@overload
+def run_concurrently(
+    tasks: tuple[Async[T1], Async[T2]], **options: Unpack[Raising]
+) -> tuple[T1, T2]: ...
+@overload
+def run_concurrently(
+    tasks: tuple[Async[T1], Async[T2], Async[T3]], **options: Unpack[Raising]
+) -> tuple[T1, T2, T3]: ...
+@overload
+def run_concurrently(
+    tasks: tuple[Async[T1], Async[T2], Async[T3], Async[T4]], **options: Unpack[Raising]
+) -> tuple[T1, T2, T3, T4]: ...
+@overload
+def run_concurrently(
+    tasks: tuple[Async[T1], Async[T2], Async[T3], Async[T4], Async[T5]], **options: Unpack[Raising]
+) -> tuple[T1, T2, T3, T4, T5]: ...
+@overload
+def run_concurrently(
+    tasks: tuple[Async[T1], Async[T2], Async[T3], Async[T4], Async[T5], Async[T6]],
+    **options: Unpack[Raising],
+) -> tuple[T1, T2, T3, T4, T5, T6]: ...
+@overload
+def run_concurrently(
+    tasks: tuple[Async[T1], Async[T2], Async[T3], Async[T4], Async[T5], Async[T6], Async[T7]],
+    **options: Unpack[Raising],
+) -> tuple[T1, T2, T3, T4, T5, T6, T7]: ...
+@overload
+def run_concurrently(
+    tasks: tuple[
+        Async[T1], Async[T2], Async[T3], Async[T4], Async[T5], Async[T6], Async[T7], Async[T8]
+    ],
+    **options: Unpack[Raising],
+) -> tuple[T1, T2, T3, T4, T5, T6, T7, T8]: ...
+@overload
+def run_concurrently(tasks: tuple[Runnable[T1]], **options: Unpack[Raising]) -> tuple[T1]: ...
+@overload
+def run_concurrently(
+    tasks: tuple[Runnable[T1], Runnable[T2]], **options: Unpack[Raising]
+) -> tuple[T1, T2]: ...
+@overload
+def run_concurrently(
+    tasks: tuple[Runnable[T1], Runnable[T2], Runnable[T3]], **options: Unpack[Raising]
+) -> tuple[T1, T2, T3]: ...
+@overload
+def run_concurrently(
+    tasks: tuple[Runnable[T1], Runnable[T2], Runnable[T3], Runnable[T4]], **options: Unpack[Raising]
+) -> tuple[T1, T2, T3, T4]: ...
+@overload
+def run_concurrently(
+    tasks: tuple[Runnable[T1], Runnable[T2], Runnable[T3], Runnable[T4], Runnable[T5]],
+    **options: Unpack[Raising],
+) -> tuple[T1, T2, T3, T4, T5]: ...
+@overload
+def run_concurrently(
+    tasks: tuple[
+        Runnable[T1], Runnable[T2], Runnable[T3], Runnable[T4], Runnable[T5], Runnable[T6]
+    ],
+    **options: Unpack[Raising],
+) -> tuple[T1, T2, T3, T4, T5, T6]: ...
+@overload
+def run_concurrently(
+    tasks: tuple[
+        Runnable[T1],
+        Runnable[T2],
+        Runnable[T3],
+        Runnable[T4],
+        Runnable[T5],
+        Runnable[T6],
+        Runnable[T7],
+    ],
+    **options: Unpack[Raising],
+) -> tuple[T1, T2, T3, T4, T5, T6, T7]: ...
+@overload
+def run_concurrently(
+    tasks: tuple[
+        Runnable[T1],
+        Runnable[T2],
+        Runnable[T3],
+        Runnable[T4],
+        Runnable[T5],
+        Runnable[T6],
+        Runnable[T7],
+        Runnable[T8],
+    ],
+    **options: Unpack[Raising],
+) -> tuple[T1, T2, T3, T4, T5, T6, T7, T8]: ...
+@overload
+def run_concurrently(tasks: NineOrMore, **options: Unpack[Raising]) -> tuple[Any, ...]: ...
+@overload
+def run_concurrently(
+    tasks: tuple[Runnable[T], ...], **options: Unpack[Raising]
+) -> tuple[T, ...]: ...
+@overload
+def run_concurrently(tasks: Mapping[K, Async[T]], **options: Unpack[Raising]) -> dict[K, T]: ...
+@overload
+def run_concurrently(tasks: Mapping[K, Runnable[T]], **options: Unpack[Raising]) -> dict[K, T]: ...
+@overload
+def run_concurrently(tasks: Iterable[Async[T]], **options: Unpack[Raising]) -> list[T]: ...
+@overload
+def run_concurrently(tasks: Iterable[Runnable[T]], **options: Unpack[Raising]) -> list[T]: ...
+
+
+# ---- outcomes
+
+
+@overload
+def run_concurrently(
+    tasks: tuple[Async[T1]], **options: Unpack[Collecting]
+) -> tuple[Outcome[T1]]: ...
+@overload
+def run_concurrently(
+    tasks: tuple[Async[T1], Async[T2]], **options: Unpack[Collecting]
+) -> tuple[Outcome[T1], Outcome[T2]]: ...
+@overload
+def run_concurrently(
+    tasks: tuple[Async[T1], Async[T2], Async[T3]], **options: Unpack[Collecting]
+) -> tuple[Outcome[T1], Outcome[T2], Outcome[T3]]: ...
+@overload
+def run_concurrently(
+    tasks: tuple[Async[T1], Async[T2], Async[T3], Async[T4]], **options: Unpack[Collecting]
+) -> tuple[Outcome[T1], Outcome[T2], Outcome[T3], Outcome[T4]]: ...
+@overload
+def run_concurrently(
+    tasks: tuple[Async[T1], Async[T2], Async[T3], Async[T4], Async[T5]],
+    **options: Unpack[Collecting],
+) -> tuple[Outcome[T1], Outcome[T2], Outcome[T3], Outcome[T4], Outcome[T5]]: ...
+@overload
+def run_concurrently(
+    tasks: tuple[Async[T1], Async[T2], Async[T3], Async[T4], Async[T5], Async[T6]],
+    **options: Unpack[Collecting],
+) -> tuple[Outcome[T1], Outcome[T2], Outcome[T3], Outcome[T4], Outcome[T5], Outcome[T6]]: ...
+@overload
+def run_concurrently(
+    tasks: tuple[Async[T1], Async[T2], Async[T3], Async[T4], Async[T5], Async[T6], Async[T7]],
+    **options: Unpack[Collecting],
+) -> tuple[
+    Outcome[T1], Outcome[T2], Outcome[T3], Outcome[T4], Outcome[T5], Outcome[T6], Outcome[T7]
+]: ...
+@overload
+def run_concurrently(
+    tasks: tuple[
+        Async[T1], Async[T2], Async[T3], Async[T4], Async[T5], Async[T6], Async[T7], Async[T8]
+    ],
+    **options: Unpack[Collecting],
+) -> tuple[
+    Outcome[T1],
+    Outcome[T2],
+    Outcome[T3],
+    Outcome[T4],
+    Outcome[T5],
+    Outcome[T6],
+    Outcome[T7],
+    Outcome[T8],
+]: ...
+@overload
+def run_concurrently(
+    tasks: tuple[Runnable[T1]], **options: Unpack[Collecting]
+) -> tuple[Outcome[T1]]: ...
+@overload
+def run_concurrently(
+    tasks: tuple[Runnable[T1], Runnable[T2]], **options: Unpack[Collecting]
+) -> tuple[Outcome[T1], Outcome[T2]]: ...
+@overload
+def run_concurrently(
+    tasks: tuple[Runnable[T1], Runnable[T2], Runnable[T3]], **options: Unpack[Collecting]
+) -> tuple[Outcome[T1], Outcome[T2], Outcome[T3]]: ...
+@overload
+def run_concurrently(
+    tasks: tuple[Runnable[T1], Runnable[T2], Runnable[T3], Runnable[T4]],
+    **options: Unpack[Collecting],
+) -> tuple[Outcome[T1], Outcome[T2], Outcome[T3], Outcome[T4]]: ...
+@overload
+def run_concurrently(
+    tasks: tuple[Runnable[T1], Runnable[T2], Runnable[T3], Runnable[T4], Runnable[T5]],
+    **options: Unpack[Collecting],
+) -> tuple[Outcome[T1], Outcome[T2], Outcome[T3], Outcome[T4], Outcome[T5]]: ...
+@overload
+def run_concurrently(
+    tasks: tuple[
+        Runnable[T1], Runnable[T2], Runnable[T3], Runnable[T4], Runnable[T5], Runnable[T6]
+    ],
+    **options: Unpack[Collecting],
+) -> tuple[Outcome[T1], Outcome[T2], Outcome[T3], Outcome[T4], Outcome[T5], Outcome[T6]]: ...
+@overload
+def run_concurrently(
+    tasks: tuple[
+        Runnable[T1],
+        Runnable[T2],
+        Runnable[T3],
+        Runnable[T4],
+        Runnable[T5],
+        Runnable[T6],
+        Runnable[T7],
+    ],
+    **options: Unpack[Collecting],
+) -> tuple[
+    Outcome[T1], Outcome[T2], Outcome[T3], Outcome[T4], Outcome[T5], Outcome[T6], Outcome[T7]
+]: ...
+@overload
+def run_concurrently(
+    tasks: tuple[
+        Runnable[T1],
+        Runnable[T2],
+        Runnable[T3],
+        Runnable[T4],
+        Runnable[T5],
+        Runnable[T6],
+        Runnable[T7],
+        Runnable[T8],
+    ],
+    **options: Unpack[Collecting],
+) -> tuple[
+    Outcome[T1],
+    Outcome[T2],
+    Outcome[T3],
+    Outcome[T4],
+    Outcome[T5],
+    Outcome[T6],
+    Outcome[T7],
+    Outcome[T8],
+]: ...
+@overload
+def run_concurrently(
+    tasks: NineOrMore, **options: Unpack[Collecting]
+) -> tuple[Outcome[Any], ...]: ...
+@overload
+def run_concurrently(
+    tasks: tuple[Runnable[T], ...], **options: Unpack[Collecting]
+) -> tuple[Outcome[T], ...]: ...
+@overload
+def run_concurrently(
+    tasks: Mapping[K, Async[T]], **options: Unpack[Collecting]
+) -> dict[K, Outcome[T]]: ...
+@overload
+def run_concurrently(
+    tasks: Mapping[K, Runnable[T]], **options: Unpack[Collecting]
+) -> dict[K, Outcome[T]]: ...
+@overload
+def run_concurrently(
+    tasks: Iterable[Async[T]], **options: Unpack[Collecting]
+) -> list[Outcome[T]]: ...
+@overload
+def run_concurrently(
+    tasks: Iterable[Runnable[T]], **options: Unpack[Collecting]
+) -> list[Outcome[T]]: ...
+
+
+def run_concurrently(
+    tasks: Iterable[Runnable[Any]] | Mapping[Any, Runnable[Any]],
+    *,
+    mode: Mode | str | Executor = "auto",
+    max_workers: int | None = None,
+    timeout: float | None = None,
+    chunksize: int | Literal["auto"] = "auto",
+    on_error: OnError = "raise",
+) -> Any:
+    """Run tasks at the same time and return what they return, in the shape of the input.
+
+    Args:
+        tasks: an iterable, a tuple or a mapping of tasks. A task is a `Task`, any callable that
+            takes no argument, sync or async, or, in async mode, a coroutine object. A list, tuple
+            or mapping is checked whole before anything starts, an iterator while it is read.
+        mode: where the tasks run: "serial", "thread", "process", "async", or an executor of
+            concurkit's, which then stays open. "auto", the default, is "async" if the first task
+            is an async function, else "thread".
+        max_workers: how many tasks may run at once. By default `cpu_count()` on processes,
+            `min(32, cpu_count() + 4)` on threads, 100 in async mode.
+        timeout: how many seconds each task may take, from its start; by default there is no
+            limit. A task over it fails, and no other: in a process it is killed, in async mode
+            cancelled; a thread can't be stopped, so there it is abandoned.
+        chunksize: how many tasks travel to a worker in one message; by default "auto", as many
+            as prove tiny.
+        on_error: "raise", the default, stops the run at the first failure and raises that task's
+            own exception; "group" runs everything, then raises all failures as one
+            `ExceptionGroup`; "collect" gives an `Outcome` in place of each value.
+
+    Returns:
+        The values in the order of the tasks: a tuple for a tuple, a dict with the same keys for a
+        mapping, else a list. With `on_error="collect"`, the tasks' outcomes instead.
+
+    Raises:
+        TypeError: when *tasks* holds something that is not a task, or an argument is of the wrong
+            type; before anything has started, unless *tasks* is an iterator.
+        ValueError: when an argument is out of range.
+        UnknownModeError: when *mode* is neither a known name nor an executor.
+        ExceptionGroup: when tasks failed and *on_error* is "group".
+        BaseException: whatever a task or the input raised, as it was raised.
+        KeyboardInterrupt: after Ctrl-C, saying how far the run had come.
+
+    Example:
+        >>> from concurkit import Task, run_concurrently
+        >>> run_concurrently([Task(pow, 2, 5), Task(pow, 3, 2)], mode="thread")
+        [32, 9]
+        >>> run_concurrently({"low": Task(min, 4, 7), "high": Task(max, 4, 7)})
+        {'low': 4, 'high': 7}
+    """
     options = Options.check(
         mode=mode, max_workers=max_workers, timeout=timeout, chunksize=chunksize, on_error=on_error
     )

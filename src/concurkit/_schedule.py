@@ -29,6 +29,9 @@ _SETTLE = 0.1
 # promise is that a timeout is kept within 100 ms.
 _GRACE = 0.06
 
+# So many batches of quick tasks are under way where workers take turns.
+_FEW = 2
+
 # A batch grows at most this much over the last one that proved tiny.
 _GROWTH = 8
 
@@ -147,6 +150,8 @@ class Terms:
         timeout: seconds for one attempt.
         chunksize: tasks in a batch, or None to choose.
         fail_fast: whether the first failure ends the run.
+        shared: whether the workers take turns, as the slots of an event loop do. While tasks
+            are quick, more than a few batches would only wait for each other.
         strength: how a running task is stopped.
         length: how many tasks there are, where known.
     """
@@ -157,6 +162,7 @@ class Terms:
     timeout: float | None = None
     chunksize: int | None = None
     fail_fast: bool = True
+    shared: bool = False
     strength: Stopped = "abandoned"
     length: int | None = None
 
@@ -255,9 +261,7 @@ class Schedule:
         if kept < flight.kept:
             batch, upto = flight.batch, flight.kept
             flight.kept = kept
-            # Not quick after all: no batch waits behind another until tasks prove quick again.
-            self._estimate = max(self._estimate or 0.0, 4 * self.terms.grain)
-            self._chunk = self.terms.chunksize or 1
+            self._slow_down()
             self._put_back(batch, kept, upto, batch.alone)
 
     def seen(self, number: int, position: int, since: float | None, now: float) -> None:
@@ -348,9 +352,11 @@ class Schedule:
         """How many batches may start now: one a worker, or one behind another while all is quick."""
         terms = self.terms
         free = terms.workers - self._lanes
-        if terms.ahead > 1 and self._estimate is not None:
-            if self._estimate * self._chunk <= 2 * terms.grain:
+        if self._estimate is not None and self._estimate * self._chunk <= 2 * terms.grain:
+            if terms.ahead > 1:
                 free += len(self._alone)
+            elif terms.shared:
+                free = min(free, _FEW - self._lanes)
         return free
 
     def _enter_lane(self, flight: _Flight) -> None:
@@ -385,7 +391,7 @@ class Schedule:
         if terms.length is not None and size > 1:
             # The last batches shrink, so that the workers end together.
             left = terms.length - self.tally.drawn + self._waiting
-            size = min(size, -(-left // (2 * terms.workers)))
+            size = min(size, max(-(-left // (2 * terms.workers)), size // 8))
         return max(1, size)
 
     def _launch(self, now: float) -> None:
@@ -407,7 +413,7 @@ class Schedule:
         """Set the moment to look at a batch that has just started."""
         terms = self.terms
         at = None if terms.timeout is None else now + terms.timeout
-        if self._may_recall(flight) or flight.leader is not None:
+        if self._may_recall(flight) or flight.leader is not None or terms.shared:
             patience = now + 4 * terms.grain * terms.ahead
             at = patience if at is None else min(at, patience)
         if at is not None:
@@ -424,6 +430,11 @@ class Schedule:
             return
         fitting = int(self.terms.grain / new) if new > 0 else self._chunk * _GROWTH
         self._chunk = max(1, min(fitting, max(count, self._chunk) * _GROWTH, 1 << 16))
+
+    def _slow_down(self) -> None:
+        """Not quick after all: no batch waits for another until tasks prove quick again."""
+        self._estimate = max(self._estimate or 0.0, 4 * self.terms.grain)
+        self._chunk = self.terms.chunksize or 1
 
     def _put_back(self, batch: Batch, start: int, stop: int, alone: bool) -> None:
         """Let the tasks from *start* to *stop* of a batch, which never started, start again."""
@@ -464,6 +475,8 @@ class Schedule:
         if flight.overdue is not None:
             self._orders.append(Abandon(number))
             return
+        if self.terms.shared and self._lanes <= _FEW:  # it waits: let others go on meanwhile
+            self._slow_down()
         if not flight.recalled and (self._may_recall(flight) or self.terms.ahead > 1):
             flight.recalled = True
             self._orders.append(Recall(number, unbegun=not self._may_recall(flight)))

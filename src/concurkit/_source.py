@@ -26,6 +26,7 @@ class Source:
 
     Attributes:
         fn: the function of every task (`Task.map`), or None when each task brings its own.
+        single: whether `fn` takes one argument, which then is the item itself.
         keys: the mapping's keys, or None.
         shape: what the results are put into: list, tuple or dict.
         length: how many tasks there are, where that is known beforehand.
@@ -38,6 +39,7 @@ class Source:
         items: Iterator[Any],
         *,
         fn: Callable[..., Any] | None = None,
+        single: bool = False,
         keys: list[Hashable] | None = None,
         shape: type[list[Any]] | type[tuple[Any, ...]] | type[dict[Any, Any]] = list,
         length: int | None = None,
@@ -49,6 +51,7 @@ class Source:
         self._error: BaseException | None = None
         self._coroutines = [] if coroutines is None else coroutines
         self.fn = fn
+        self.single = single
         self.keys = keys
         self.shape = shape
         self.length = length
@@ -66,7 +69,7 @@ class Source:
     def draw(self, most: int) -> tuple[list[Any], bool]:
         """Up to *most* further items, and whether the input has ended.
 
-        Items are argument tuples where `fn` is set, else `Task`s. Returns early rather than let
+        Items are arguments of `fn` where that is set (tuples unless `single`), else `Task`s. Returns early rather than let
         workers wait for a slow input. What was read before the input raised is returned first;
         the error comes with the next call.
         """
@@ -148,9 +151,11 @@ def as_task(item: object, position: int) -> Task[Any]:
 def _read_map(tasks: TaskMap[Any]) -> Source:
     iterables = tasks.iterables
     inert = all(type(one) in _INERT for one in iterables)
+    single = len(iterables) == 1  # no tuples then: less to make, to send and to collect
     return Source(
-        zip(*iterables, strict=False),
+        iter(iterables[0]) if single else zip(*iterables, strict=False),
         fn=tasks.fn,
+        single=single,
         length=min(len(one) for one in iterables) if inert else None,  # type: ignore[arg-type]
         inert=inert,
         starts_async=is_async(tasks.fn),
@@ -174,7 +179,11 @@ def _read_whole(
 
 
 def _read_lazily(raw: Iterator[Any]) -> Source:
-    first = list(islice(raw, 1))
+    try:
+        first = list(islice(raw, 1))
+    except Exception as error:
+        error.add_note("raised while reading task 0 of the input")
+        raise
     starts_async = bool(first) and is_async(as_task(first[0], 0).fn)
     source = Source(iter(()), starts_async=starts_async)
     source._items = source.checked(chain(first, raw))

@@ -14,12 +14,11 @@ from collections import deque
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import Executor, Future
 from contextlib import contextmanager
-from contextvars import copy_context
 from typing import Any, Protocol, TypeVar
 
 from typing_extensions import ParamSpec
 
-from .._batch import Job, home
+from .._batch import Job, inside, task_context
 from .._outcome import Stopped
 from .._schedule import Batch
 from .._task import Task
@@ -173,11 +172,13 @@ class PoolExecutor(Executor):
     mode: str
     grain: float
     ahead: int = 1
+    shared: bool = False
     strength: Stopped
     max_workers: int
+    home: object
 
     def _man(self, crew: Crew) -> None:
-        self._crew = crew
+        self._crew = self.home = crew
         # Dropped without shutdown: the seats end by themselves.
         self._finalizer = weakref.finalize(self, crew.close)
         self._finalizer.atexit = False
@@ -201,7 +202,8 @@ class PoolExecutor(Executor):
         """
         future: Future[R] = Future()
         batch = Batch(0, range(1), [Task(fn, *args, **kwargs)], True, 0.0)
-        job = Job(None, copy_context(), exact=True, share=self.max_workers)
+        context = task_context(self.max_workers, self.home)
+        job = Job(None, context, exact=True, share=inside().share * self.max_workers)
         claim = future.set_running_or_notify_cancel
         flight = self._flight(batch, job, settle(future), claim)
         if flight.encode():
@@ -211,14 +213,18 @@ class PoolExecutor(Executor):
     @contextmanager
     def lending(self) -> Iterator[None]:
         """While a task of ours waits for a run on this same executor, that run may use its seat."""
-        if home() is not self._crew:
-            yield
-            return
-        self._crew.lend(1)
+        waiting = self.home in inside().executors
+        if waiting:
+            self._crew.lend(1)
         try:
             yield
         finally:
-            self._crew.lend(-1)
+            if waiting:
+                self._crew.lend(-1)
+
+    def reachable(self) -> Executor:
+        """This executor, wherever the caller waits."""
+        return self
 
     def shutdown(self, wait: bool = True, *, cancel_futures: bool = False) -> None:
         """End the workers once what was submitted is done; *wait* for it."""

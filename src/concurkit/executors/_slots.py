@@ -34,10 +34,12 @@ class Slots:
 
     grain = 0.0002
     ahead = 1
+    shared = True
     strength: Stopped = "cancelled"
 
     def __init__(self, most: int) -> None:
         self.most = most
+        self.home: object = self
         self.crew = Crew(open_threads, most)
         self._thread = threading.get_ident()
         self._soon, self._spawn = loop_functions()
@@ -97,6 +99,13 @@ class Slots:
             return False
         return True
 
+    def lend(self, by: int) -> None:
+        """Allow *by* more slots, while as many tasks wait for a run of their own."""
+        self.most += by
+        self.crew.lend(by)
+        if by > 0:
+            self.in_loop(self._wake)
+
     def lose_slot(self) -> None:
         """A slot's task was abandoned: another may take its place."""
         self._count -= 1
@@ -133,6 +142,8 @@ class Slots:
         flight: SlotFlight | None = None
         try:
             while True:
+                if self._count > self.most:  # the run that had borrowed this seat is over
+                    return
                 if self._inbox:
                     flight = self._inbox.popleft()
                 elif self._closed:
@@ -198,18 +209,21 @@ class SlotFlight:
         copy, fn, timed = job.context.copy, job.fn, job.timed
         values, ends = progress.values, progress.ends
         direct = fn is not None and is_async(fn)
-        waited = [False]
+        waited: list[bool | None] = [False]  # and None behind it once the slot itself is closed
         for item in progress.todo:
             value: Any = None
             try:
                 own = copy()
                 if direct:
-                    value = await _stepped(own.run(fn, *item), own, waited)
+                    made = own.run(fn, item) if job.single else own.run(fn, *item)
+                    value = await _stepped(made, own, waited)
                 else:
-                    task = item if fn is None else Task(fn, *item)
-                    value = await self._call(task, own, waited)
+                    task = item if fn is None else Task(fn, *((item,) if job.single else item))
+                    value, error = await self._call(task, own, waited)
+                    if error is not None:
+                        progress.failures.append((len(values), error))
             except BaseException as error:
-                if scope.cancel_called or isinstance(error, GeneratorExit):
+                if scope.cancel_called or waited[-1] is None:
                     raise
                 _forget_cancellation()
                 progress.failures.append((len(values), error))
@@ -219,40 +233,57 @@ class SlotFlight:
             if timed:
                 ends.append(clock())
             values.append(value)
-        return waited[0]
+        return bool(waited[0])
 
-    async def _call(self, task: Task[Any], own: Context, waited: list[bool]) -> Any:
-        """A task of either kind: an async function on the loop, a sync one in a thread."""
+    async def _call(
+        self, task: Task[Any], own: Context, waited: list[bool | None]
+    ) -> tuple[Any, BaseException | None]:
+        """A task of either kind: an async function on the loop, a sync one in a thread.
+
+        The error of a sync one is handed back, not raised: a coroutine can't raise StopIteration.
+        """
         if is_async(task.fn):
             value = own.run(task.fn, *task.args, **task.kwargs)
         else:
             waited[0] = True
-            value = await self._in_thread(task, own)
+            value, error = await self._in_thread(task, own, waited)
+            if error is not None:
+                return None, error
         if isinstance(value, CoroutineType):  # also a lambda's: `lambda: fetch(url)`
             value = await _stepped(value, own, waited)
-        return value
+        return value, None
 
-    async def _in_thread(self, task: Task[Any], own: Context) -> Any:
-        """The value of a sync task, run in a thread that is abandoned if this is cancelled."""
+    async def _in_thread(
+        self, task: Task[Any], own: Context, waited: list[bool | None]
+    ) -> tuple[Any, BaseException | None]:
+        """What came of a sync task, run in a thread that is abandoned if this is cancelled."""
         boxed = Batch(0, range(1), [Task(_boxed, task)], True, 0.0)
         done = anyio.Event()
         reports: list[Report] = []
 
+        unwanted = False
+
         def tell(event: Any) -> None:
             reports.append(event.report)
+            if unwanted:
+                _close_values(reports)
             self._slots.in_loop(done.set)
 
         flight = ThreadFlight(boxed, Job(None, own, share=self._job.share), tell, None, self._slots.crew)
         self._slots.crew.launch([(flight, None)])
         try:
             await done.wait()
-        except BaseException:
+        except BaseException as error:
+            unwanted = True
+            _close_values(reports)
             if flight.abandon() is not None:
                 self._how = "abandoned"
+            if isinstance(error, GeneratorExit):
+                waited.append(None)
             raise
         if reports[0].failures:
-            raise reports[0].failures[0][1]
-        return reports[0].values[0][0]
+            return None, reports[0].failures[0][1]
+        return reports[0].values[0][0], None
 
     def drop(self) -> None:
         """Cancel a flight that never got a slot."""
@@ -322,6 +353,14 @@ class SlotFlight:
         return report
 
 
+def _close_values(reports: list[Report]) -> None:
+    """Close coroutines that nobody will await, so that Python does not warn of them."""
+    for report in reports:
+        for boxed in report.values:
+            if boxed is not None and isinstance(boxed[0], CoroutineType):
+                boxed[0].close()
+
+
 def _boxed(task: Task[Any]) -> tuple[Any]:
     """What a sync task returns, out of sight of whoever would await it."""
     return (task.fn(*task.args, **task.kwargs),)
@@ -329,7 +368,7 @@ def _boxed(task: Task[Any]) -> tuple[Any]:
 
 @coroutine
 def _stepped(
-    coro: Coroutine[Any, Any, Any], context: Context, waited: list[bool]
+    coro: Coroutine[Any, Any, Any], context: Context, waited: list[bool | None]
 ) -> Generator[Any, Any, Any]:
     """Await *coro* with each of its steps inside *context*."""
     run, send = context.run, coro.send
@@ -340,6 +379,7 @@ def _stepped(
             try:
                 sent = yield wanted
             except GeneratorExit:
+                waited.append(None)
                 run(coro.close)
                 raise
             except BaseException as error:

@@ -9,7 +9,7 @@ from concurrent.futures import thread as _stdlib
 from queue import SimpleQueue
 from typing import Any
 
-from .._batch import Job, Progress, clock, close_loop, run, set_home, set_share
+from .._batch import Job, Progress, clock, close_loop, run
 from .._schedule import Batch, Report
 from ..exceptions import TaskCancelledError
 from ._flight import Claim, Ended, GaveBack, Tell
@@ -42,7 +42,6 @@ class ThreadFlight:
         if self._claim is not None and not self._claim():
             self.dropped = True
             return
-        set_share(self.job.share)
         run(self.job, self.progress)
 
     def done(self) -> None:
@@ -132,7 +131,6 @@ class ThreadSeat:
 
     def _serve(self) -> None:
         self._thread = threading.current_thread()
-        set_home(self._crew)
         try:
             while True:
                 flight = self._inbox.get()

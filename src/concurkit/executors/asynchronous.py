@@ -4,15 +4,15 @@ from __future__ import annotations
 
 import threading
 import weakref
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from concurrent.futures import Executor, Future
-from contextvars import copy_context
+from contextlib import contextmanager
 from typing import Any, TypeVar
 
 import anyio
 from typing_extensions import ParamSpec
 
-from .._batch import Job
+from .._batch import Job, inside, task_context
 from .._cpus import default_workers
 from .._options import check_workers
 from .._outcome import Stopped
@@ -54,6 +54,7 @@ class AsyncExecutor(Executor):
     mode = "async"
     grain = Slots.grain
     ahead = Slots.ahead
+    shared = Slots.shared
     strength: Stopped = Slots.strength
 
     def __init__(
@@ -67,6 +68,7 @@ class AsyncExecutor(Executor):
         if backend not in ("asyncio", "trio"):
             raise ValueError(f"backend is {shown(backend)}; it must be 'asyncio' or 'trio'.")
         self._loop = _LoopThread(self.max_workers, backend, dict(backend_options or {}))
+        self.home: object = self._loop
         self._finalizer = weakref.finalize(self, self._loop.close)
         self._finalizer.atexit = False
         _exit.close_at_exit(self._loop)
@@ -77,13 +79,29 @@ class AsyncExecutor(Executor):
         """Start batches, each on a free slot of the loop."""
         return self._loop.slots().launch(batches, job, tell)
 
+    @contextmanager
+    def lending(self) -> Iterator[None]:
+        """While a task of ours waits for a run on this same executor, that run may use its slot."""
+        waiting = self.home in inside().executors
+        if waiting:
+            self._loop.slots().lend(1)
+        try:
+            yield
+        finally:
+            if waiting:
+                self._loop.slots().lend(-1)
+
+    def reachable(self) -> AsyncExecutor:
+        """This executor, or its like with a loop of its own if the caller blocks this one's."""
+        return self._loop.elsewhere() or self
+
     def submit(self, fn: Callable[P, R], /, *args: P.args, **kwargs: P.kwargs) -> Future[R]:
         """Schedule one call and return its future; an async function is awaited on the loop."""
         future: Future[R] = Future()
         batch = Batch(0, range(1), [Task(fn, *args, **kwargs)], True, 0.0)
         claim = future.set_running_or_notify_cancel
         slots = self._loop.slots()
-        slots.start(SlotFlight(batch, Job(None, copy_context()), settle(future), claim, slots))
+        slots.start(SlotFlight(batch, Job(None, task_context(1, self.home)), settle(future), claim, slots))
         return future
 
     def shutdown(self, wait: bool = True, *, cancel_futures: bool = False) -> None:
@@ -123,6 +141,14 @@ class _LoopThread:
                     f"the event loop ({self._backend}) did not start: {self._trouble}"
                 ) from self._trouble
             return self._slots
+
+    def elsewhere(self) -> AsyncExecutor | None:
+        """An executor of this kind for a caller whose thread is the loop's own."""
+        if threading.current_thread() is not self._thread:
+            return None
+        return AsyncExecutor(
+            self._most, backend=self._backend, backend_options=self._options
+        )
 
     def close(self, cancel: bool = False) -> None:
         with self._lock:

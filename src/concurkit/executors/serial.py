@@ -4,13 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from concurrent.futures import Executor, Future
-from contextvars import copy_context
 from types import CoroutineType
 from typing import TypeVar
 
 from typing_extensions import ParamSpec
 
-from .._batch import Job, Progress, clock, finish, run, set_share, share
+from .._batch import Interrupted, Job, Progress, clock, finish, run, task_context
 from .._outcome import Stopped
 from .._schedule import Batch, Report
 from ..exceptions import TaskCancelledError
@@ -32,8 +31,10 @@ class SerialExecutor(Executor):
     mode = "serial"
     grain = 0.001
     ahead = 1
+    shared = False
     strength: Stopped = "abandoned"
     max_workers = 1
+    home = None
 
     def __init__(self) -> None:
         self._closed = False
@@ -50,13 +51,17 @@ class SerialExecutor(Executor):
             flights.append(flight)
         return flights
 
+    def reachable(self) -> SerialExecutor:
+        """This executor, wherever the caller waits."""
+        return self
+
     def submit(self, fn: Callable[P, R], /, *args: P.args, **kwargs: P.kwargs) -> Future[R]:
         """Call *fn* now and return a future that is already done."""
         if self._closed:
             raise RuntimeError("this executor was shut down; make a new one")
         future: Future[R] = Future()
         future.set_running_or_notify_cancel()
-        own = copy_context()
+        own = task_context(1, self.home)
         try:
             value = own.run(fn, *args, **kwargs)
             if isinstance(value, CoroutineType):
@@ -83,18 +88,14 @@ class _Flight:
 
     def run(self) -> Callable[[], None]:
         """In the caller's thread: run the batch; returns what reports it."""
-        before = share()
-        set_share(self._job.share)
         try:
             run(self._job, self._progress)
-        except BaseException:  # Ctrl-C: the task that runs is the last
+        except Interrupted as interrupted:  # the task that runs is the last
             self._progress.todo.take_back()
             report = self._report()
-            report.lost = TaskCancelledError("interrupted")
-            self._tell(Ended(self._batch.number, report))
+            report.lost = TaskCancelledError("the task was interrupted")
+            interrupted.then = lambda: self._tell(Ended(self._batch.number, report))
             raise
-        finally:
-            set_share(before)
         return lambda: self._tell(Ended(self._batch.number, self._report()))
 
     def look(self) -> tuple[int, float | None]:

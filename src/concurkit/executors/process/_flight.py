@@ -19,7 +19,7 @@ from .._flight import Claim, Ended, GaveBack, Still, Tell
 from .._pool import Crew
 from ._ledger import Ledger
 from ._pickle import culprit, dumps, loads, unpack_error
-from ._wire import BATCH, EXACT, TASKS, TIMED
+from ._wire import BATCH, EXACT, SINGLE, TASKS, TIMED
 
 if TYPE_CHECKING:
     from ._seat import ProcessSeat
@@ -69,7 +69,7 @@ class ProcessFlight:
             function = b""
         known.add(token)
         exact = job.exact or self.batch.alone
-        flags = TIMED * job.timed | EXACT * exact | TASKS * (job.fn is None)
+        flags = TIMED * job.timed | EXACT * exact | TASKS * (job.fn is None) | SINGLE * job.single
         head = BATCH.pack(self.id, token, len(function), flags, job.share, self.batch.hint)
         items, self._items = self._items, b""
         return b"".join((head, function, items))
@@ -210,6 +210,8 @@ class ProcessFlight:
 def _unsendable(item: Any, job: Job, error: BaseException) -> TaskNotPicklableError:
     fn = item.fn if job.fn is None else job.fn
     args, kwargs = (item.args, item.kwargs) if job.fn is None else (item, {})
+    if job.single:
+        args = (item,)
     name = name_of(fn)
     try:
         dumps(fn)

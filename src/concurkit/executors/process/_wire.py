@@ -7,7 +7,7 @@ import struct
 # To the worker: flight, token of the function, length of its bytes, flags, share, hint (seconds a
 # task is expected to take); then the function's bytes and the items'.
 BATCH = struct.Struct("<QQIBId")
-TIMED, EXACT, TASKS = 1, 2, 4
+TIMED, EXACT, TASKS, SINGLE = 1, 2, 4, 8
 
 # On the control pipe: flight, and whether only a batch that has not begun is meant.
 RECALL = struct.Struct("<QB")

@@ -11,16 +11,15 @@ import os
 import signal
 import threading
 import time
-from contextvars import copy_context
 from itertools import islice
 from multiprocessing import connection, parent_process
 from typing import Any
 
-from ..._batch import Job, Progress, clock, close_loop, run_quickly, run_some, set_share
+from ..._batch import Job, Progress, clock, close_loop, run_quickly, run_some, worker_context
 from ...exceptions import ResultNotPicklableError, TaskNotPicklableError
 from . import _ledger
 from ._pickle import culprit, dumps, loads, pack_error
-from ._wire import BATCH, END, EXACT, KEPT, LENGTH, PART, RECALL, REPLY, TASKS, TIMED, UNREAD
+from ._wire import BATCH, END, EXACT, KEPT, LENGTH, PART, RECALL, REPLY, SINGLE, TASKS, TIMED, UNREAD
 
 # Tasks below this are accounted for in windows, of about so many seconds of work.
 _TINY = 2e-6
@@ -45,7 +44,8 @@ class _Worker:
         self._progress: Progress | None = None
         self._recalled: set[int] = set()
         self._functions: dict[int, Any] = {}
-        self._context = copy_context()
+        self._share = 0
+        self._context = worker_context(1)
 
     # ---- the main thread ----------------------------------------------------------------------
 
@@ -82,9 +82,14 @@ class _Worker:
                 return
             self._progress = progress
             self._ledger.begin(flight, clock())
-        set_share(share)
+        if share != self._share:
+            self._share, self._context = share, worker_context(share)
         job = Job(
-            None if flags & TASKS else fn, self._context, bool(flags & TIMED), bool(flags & EXACT)
+            None if flags & TASKS else fn,
+            self._context,
+            single=bool(flags & SINGLE),
+            timed=bool(flags & TIMED),
+            exact=bool(flags & EXACT),
         )
         self._run(flight, job, progress, hint)
         with self._turn:
@@ -113,7 +118,7 @@ class _Worker:
             if job.fn is None or job.timed:
                 run_some(job, progress, islice(progress.todo, size))
             else:
-                run_quickly(job.fn, job.context, progress, islice(progress.todo, size))
+                run_quickly(job, progress, islice(progress.todo, size))
             count = len(values) - first
             if not count:
                 break

@@ -1,0 +1,47 @@
+"""The shapes of what concurkit takes and gives, to annotate code of your own with.
+
+Example:
+    >>> from typing import TypeVar, Unpack
+    >>> from collections.abc import Iterable
+    >>> from concurkit import run_concurrently
+    >>> from concurkit.typing import Runnable, RunOptions
+    >>> T = TypeVar("T")
+    >>> def run_quietly(tasks: Iterable[Runnable[T]], **options: Unpack[RunOptions]) -> list[T]:
+    ...     outcomes = run_concurrently(tasks, on_error="collect", **options)
+    ...     return [outcome.value for outcome in outcomes if outcome.succeeded]
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Coroutine
+from concurrent.futures import Executor
+from typing import Any, Literal, TypeAlias, TypedDict
+
+from typing_extensions import TypeVar
+
+from ._options import OnError as OnError
+from ._outcome import Outcome as Outcome
+from ._outcome import Stopped as Stopped
+from ._task import Task
+
+__all__ = ["Mode", "OnError", "Outcome", "RunOptions", "Runnable", "Stopped"]
+
+T = TypeVar("T", default=Any)
+
+Mode: TypeAlias = Literal["auto", "serial", "thread", "process", "async"]
+"""The names that every installation knows; `mode=` takes registered names and executors too."""
+
+Runnable: TypeAlias = Task[T] | Coroutine[Any, Any, T] | Callable[[], Coroutine[Any, Any, T] | T]
+"""A task whose value is a `T`: a `Task`, a callable without arguments, or a coroutine object."""
+
+
+class RunOptions(TypedDict, total=False):
+    """The keyword arguments of `run_concurrently`, but for `on_error`, which the result depends on.
+
+    Use it for a function that hands them on: `**options: Unpack[RunOptions]`.
+    """
+
+    mode: Mode | str | Executor
+    max_workers: int | None
+    timeout: float | None
+    chunksize: int | Literal["auto"]
