@@ -79,7 +79,7 @@ class Progress:
 
 if getattr(sys, "_is_gil_enabled", lambda: True)():
 
-    class Todo:
+    class Todo:  # pyright: ignore[reportRedeclaration]
         """Tasks to run, from which another thread may take back those that have not started."""
 
         __slots__ = ("_items", "kept")

@@ -254,6 +254,8 @@ class Alarm:
 
     def set(self, at: float | None) -> None:
         """Ring at *at* instead of when it was set to before; None is never."""
+        if at == self._at:
+            return
         with self._changed:
             self._at = at
             if at is None or self._closed:

@@ -356,7 +356,7 @@ def carry_out(engagement: Engagement) -> Any:
     launcher = engagement.executor(workers)
     drive, collector = engagement.drive(launcher, workers, caller.put)
     try:
-        with engagement.lending(launcher):
+        with engagement.lending():
             caller.run(drive)
     finally:
         engagement.finish(drive, launcher)

@@ -93,7 +93,7 @@ class Block(NamedTuple):
 class Failed(NamedTuple):
     """A task that failed for good; *own* unless it was stopped because the run ended."""
 
-    index: int
+    index: int  # type: ignore[assignment]  # in place of the method of tuples, which nobody calls
     item: Any
     error: BaseException
     started: float

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Coroutine
-from typing import Any, Literal, TypeAlias, Unpack
+from typing import Any, Literal, TypeAlias
 
 from typing_extensions import TypeVar
 
@@ -37,7 +37,7 @@ NineOrMore: TypeAlias = tuple[
     Runnable,
     Runnable,
     Runnable,
-    Unpack[tuple[Runnable, ...]],
+    *tuple[Runnable, ...],
 ]
 
 

@@ -82,7 +82,7 @@ class Task(Generic[T_co]):
     def __eq__(self, other: object) -> bool:
         if not isinstance(other, Task):
             return NotImplemented
-        return _fields(self) == _fields(cast("Task[Any]", other))
+        return _fields(self) == _fields(other)
 
     def __hash__(self) -> int:
         return hash((self.fn, self.args, tuple(sorted(self.kwargs)), self.name))

@@ -292,7 +292,7 @@ async def run_concurrently(
     *,
     mode: Mode | str | Executor = "auto",
     max_workers: int | None = None,
-    timeout: float | None = None,
+    timeout: float | None = None,  # noqa: ASYNC109 - the limit of a task, not of this call
     chunksize: int | Literal["auto"] = "auto",
     on_error: OnError = "raise",
 ) -> Any:

@@ -1,14 +1,16 @@
 """The shapes of what concurkit takes and gives, to annotate code of your own with.
 
 Example:
-    >>> from typing import TypeVar, Unpack
     >>> from collections.abc import Iterable
-    >>> from concurkit import run_concurrently
+    >>> from typing import TypeVar, Unpack
+    >>> from concurkit import Success, Task, run_concurrently
     >>> from concurkit.typing import Runnable, RunOptions
     >>> T = TypeVar("T")
-    >>> def run_quietly(tasks: Iterable[Runnable[T]], **options: Unpack[RunOptions]) -> list[T]:
+    >>> def what_worked(tasks: Iterable[Runnable[T]], **options: Unpack[RunOptions]) -> list[T]:
     ...     outcomes = run_concurrently(tasks, on_error="collect", **options)
-    ...     return [outcome.value for outcome in outcomes if outcome.succeeded]
+    ...     return [outcome.value for outcome in outcomes if isinstance(outcome, Success)]
+    >>> what_worked([Task(int, "1"), Task(int, "one")], mode="thread")
+    [1]
 """
 
 from __future__ import annotations
@@ -19,9 +21,8 @@ from typing import Any, Literal, TypeAlias, TypedDict
 
 from typing_extensions import TypeVar
 
-from ._options import OnError as OnError
-from ._outcome import Outcome as Outcome
-from ._outcome import Stopped as Stopped
+from ._options import OnError
+from ._outcome import Outcome, Stopped
 from ._task import Task
 
 __all__ = ["Mode", "OnError", "Outcome", "RunOptions", "Runnable", "Stopped"]

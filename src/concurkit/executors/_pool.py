@@ -64,21 +64,24 @@ class Crew:
     def launch(self, flights: Sequence[tuple[Any, Any]]) -> None:
         """Start each flight on a free seat, behind another flight, or when a seat is free."""
         need: list[Any] = []
+        given: list[tuple[Any, Any]] = []
         with self._lock:
             if self.closed:
                 raise RuntimeError("this executor was shut down; make a new one")
             for flight, behind in flights:
                 seat = None if behind is None else behind.seat
                 if seat is not None and seat in self.seats and seat.load == 1:
-                    self._give(seat, flight)
+                    given.append(self._seated(seat, flight))
                 elif self._idle:
-                    self._give(self._idle.pop(), flight)
+                    given.append(self._seated(self._idle.pop(), flight))
                 elif len(self.seats) + len(need) < self._most:
                     need.append(flight)
                 else:
                     self._waiting.append(flight)
             for seat, flight in zip(self._new(len(need)), need, strict=True):
-                self._give(seat, flight)
+                given.append(self._seated(seat, flight))
+        for seat, flight in given:  # not under the lock: a process is written to
+            seat.give(flight)
 
     def freed(self, seat: Any) -> None:
         """*seat* has done one flight; give it the next or let it idle."""
@@ -87,11 +90,14 @@ class Crew:
             if seat.load > 0 or seat not in self.seats:
                 return
             if self._waiting and len(self.seats) <= self._most:
-                self._give(seat, self._waiting.popleft())
+                _, flight = self._seated(seat, self._waiting.popleft())
             elif self.closed or len(self.seats) > self._most:
                 self._retire(seat)
+                return
             else:
                 self._idle.append(seat)
+                return
+        seat.give(flight)
 
     def lost(self, seat: Any) -> None:
         """*seat* is gone, or as good as gone: another takes its place when work needs it."""
@@ -102,10 +108,10 @@ class Crew:
             self._lost.append(seat)
             if seat in self._idle:
                 self._idle.remove(seat)
-            if self._waiting and len(self.seats) < self._most:
-                flight = self._waiting.popleft()
-                for new in self._new(1):
-                    self._give(new, flight)
+            if not self._waiting or len(self.seats) >= self._most:
+                return
+            new, flight = self._seated(self._new(1)[0], self._waiting.popleft())
+        new.give(flight)
 
     def withdraw(self, flight: Any) -> bool:
         """Take a flight back that waits for a seat."""
@@ -145,10 +151,10 @@ class Crew:
                     if seat in self.seats:
                         self.seats.remove(seat)
 
-    def _give(self, seat: Any, flight: Any) -> None:
+    def _seated(self, seat: Any, flight: Any) -> tuple[Any, Any]:
         seat.load += 1
         flight.seat = seat
-        seat.give(flight)
+        return seat, flight
 
     def _new(self, count: int) -> Sequence[Any]:
         if not count:

@@ -14,7 +14,7 @@ from collections import deque
 from collections.abc import Callable, Coroutine, Generator
 from contextvars import Context
 from types import CoroutineType, coroutine
-from typing import Any
+from typing import Any, cast
 
 import anyio
 import anyio.lowlevel
@@ -206,7 +206,7 @@ class SlotFlight:
 
     async def _run(self, scope: anyio.CancelScope) -> bool:
         job, progress = self._job, self._progress
-        copy, fn, timed = job.context.copy, job.fn, job.timed
+        copy, fn, timed = job.context.copy, cast("Any", job.fn), job.timed
         values, ends = progress.values, progress.ends
         direct = fn is not None and is_async(fn)
         waited: list[bool | None] = [False]  # and None behind it once the slot itself is closed

@@ -69,7 +69,7 @@ class SerialExecutor(Executor):
         except BaseException as error:
             future.set_exception(error)
         else:
-            future.set_result(value)
+            future.set_result(value)  # pyright: ignore[reportArgumentType]
         return future
 
     def shutdown(self, wait: bool = True, *, cancel_futures: bool = False) -> None:

@@ -80,7 +80,7 @@ class ProcessFlight:
         if found is None:
             data = b"" if self.job.fn is None else dumps(self.job.fn)
             found = self.job.kept["function"] = (next(_tokens), data)
-        return found  # type: ignore[no-any-return]
+        return found
 
     def _refuse(self, error: BaseException) -> None:
         """The batch can't be sent: one task has failed, several are tried one by one."""

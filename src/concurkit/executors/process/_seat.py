@@ -2,19 +2,20 @@
 
 from __future__ import annotations
 
-import concurrent.futures.process  # noqa: F401 - its exit hook must be registered before ours
+import concurrent.futures.process  # noqa: F401 - its exit hook must be registered before ours  # pyright: ignore[reportUnusedImport]
 import contextlib
 import signal
 import threading
 from concurrent.futures import Future, ProcessPoolExecutor
 from multiprocessing import connection
 from queue import SimpleQueue
+from typing import Any, cast
 
 from ..._schedule import Report
 from ...exceptions import WorkerCrashedError
 from .. import _exit
 from .._pool import Crew
-from . import _ledger, _wire, _worker
+from . import _ledger, _pipe, _wire, _worker
 from ._flight import ProcessFlight
 from ._pickle import loads, unpack_error
 from ._start import SeatContext
@@ -83,7 +84,7 @@ class ProcessSeat:
         with self._lock:
             if self._control is not None:
                 with contextlib.suppress(OSError):
-                    self._control.send_bytes(_wire.RECALL.pack(flight, unbegun))
+                    _pipe.send(self._control, _wire.RECALL.pack(flight, unbegun))
 
     def kill(self) -> None:
         """End the process now, whatever it does."""
@@ -108,7 +109,7 @@ class ProcessSeat:
                 if message is None:
                     self._tasks.close()
                 else:
-                    self._tasks.send_bytes(message)
+                    _pipe.send(self._tasks, message)
 
     def _post(self, outbox: SimpleQueue[bytes | None]) -> None:
         """Send what waits in the outbox, until it is empty."""
@@ -124,7 +125,7 @@ class ProcessSeat:
                 if message is None:
                     tasks.close()
                     return
-                tasks.send_bytes(message)
+                _pipe.send(tasks, message)
 
     # ---- the life of the process, in the seat's own thread --------------------------------------
 
@@ -140,12 +141,12 @@ class ProcessSeat:
         self._end(pool, results, trouble)
 
     def _start(self) -> tuple[ProcessPoolExecutor, connection.Connection]:
-        tasks_out, tasks = connection.Pipe(duplex=False)
-        control_out, control = connection.Pipe(duplex=False)
-        results, results_in = connection.Pipe(duplex=False)
+        tasks_out, tasks = _pipe.pair()
+        control_out, control = _pipe.pair()
+        results, results_in = _pipe.pair()
         pool = ProcessPoolExecutor(
             1,
-            mp_context=self._context,  # type: ignore[arg-type]
+            mp_context=cast("Any", self._context),
             initializer=_worker.prepare,
             initargs=(tasks_out, control_out, results_in, self._handle()),
         )
@@ -174,15 +175,11 @@ class ProcessSeat:
 
     def _read(self, results: connection.Connection) -> None:
         """Take in what the worker answers, until its end of the pipe is closed."""
-        while True:
-            try:
-                message = results.recv_bytes()
-            except (EOFError, OSError):
-                return
+        for message in _pipe.messages(results):
             self._handle_reply(message)
             del message
 
-    def _handle_reply(self, message: bytes) -> None:
+    def _handle_reply(self, message: bytes | bytearray) -> None:
         kind, number, count, since, busy = _wire.REPLY.unpack_from(message)
         flight = self._flights.get(number)
         if flight is None:

@@ -12,8 +12,8 @@ import io
 import multiprocessing
 import os
 import sys
-from multiprocessing import context, process
-from typing import Any
+from multiprocessing import context, process  # pyright: ignore[reportAttributeAccessIssue]
+from typing import Any, cast
 
 METHODS = tuple(multiprocessing.get_all_start_methods())
 
@@ -27,7 +27,7 @@ class SeatContext:
     """A multiprocessing context that remembers the one process started through it."""
 
     def __init__(self, method: str) -> None:
-        self._context: Any = multiprocessing.get_context(method)
+        self._context = cast("Any", multiprocessing.get_context(method))
         self._make: Any = _Process if method == "forkserver" else self._context.Process
         self.process: process.BaseProcess | None = None
 
@@ -61,9 +61,9 @@ if sys.platform != "win32":
                 reduction.dump(process_obj, message)
             finally:
                 context.set_spawning_popen(None)
-            self.sentinel, write_end = _server.connect_to_new_process(self._fds)
+            self.sentinel, write_end = _server.connect_to_new_process(self._fds)  # type: ignore[attr-defined]
             kept_open = os.dup(write_end)  # the child takes its closing for the parent's death
-            self.finalizer = util.Finalize(self, util.close_fds, (kept_open, self.sentinel))
+            self.finalizer = util.Finalize(self, util.close_fds, (kept_open, self.sentinel))  # type: ignore[attr-defined]
             with open(write_end, "wb", closefd=True) as pipe:
                 pipe.write(message.getbuffer())
             self.pid = forkserver.read_signed(self.sentinel)

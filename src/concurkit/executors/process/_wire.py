@@ -19,7 +19,7 @@ PART, END, KEPT, UNREAD = range(4)
 LENGTH = 8
 
 
-def records(message: bytes) -> list[memoryview]:
+def records(message: bytes | bytearray) -> list[memoryview]:
     """The records of a worker's message."""
     view, at, found = memoryview(message), REPLY.size, []
     while at < len(view):

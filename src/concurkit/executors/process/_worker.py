@@ -17,7 +17,7 @@ from typing import Any
 
 from ..._batch import Job, Progress, clock, close_loop, run_quickly, run_some, worker_context
 from ...exceptions import ResultNotPicklableError, TaskNotPicklableError
-from . import _ledger
+from . import _ledger, _pipe
 from ._pickle import culprit, dumps, loads, pack_error
 from ._wire import BATCH, END, EXACT, KEPT, LENGTH, PART, RECALL, REPLY, SINGLE, TASKS, TIMED, UNREAD
 
@@ -52,18 +52,14 @@ class _Worker:
     def serve(self) -> None:
         threading.Thread(target=self._obey, name="concurkit-control", daemon=True).start()
         try:
-            while True:
-                try:
-                    message = self._tasks.recv_bytes()
-                except (EOFError, OSError):
-                    return
+            for message in _pipe.messages(self._tasks):
                 self._take(message)
                 del message
         finally:
             close_loop()
             self._results.close()
 
-    def _take(self, message: bytes) -> None:
+    def _take(self, message: bytes | bytearray) -> None:
         flight, token, length, flags, share, hint = BATCH.unpack_from(message)
         rest = memoryview(message)[BATCH.size :]
         try:
@@ -153,23 +149,23 @@ class _Worker:
             parts.append(len(record).to_bytes(LENGTH, "little"))
             parts.append(record)
         with self._sending:
-            self._results.send_bytes(b"".join(parts))
+            _pipe.send(self._results, b"".join(parts))
 
     # ---- the control thread -------------------------------------------------------------------
 
     def _obey(self) -> None:
         parent = parent_process()
         sentinels: list[Any] = [self._control] + ([parent.sentinel] if parent else [])
-        while True:
+        commands = _pipe.messages(self._control)
+        while sentinels:
             ready = connection.wait(sentinels)
             if parent is not None and parent.sentinel in ready:
                 os._exit(1)  # nobody is left to work for
-            try:
-                message = self._control.recv_bytes()
-            except (EOFError, OSError):
+            message = next(commands, None)
+            if message is None:
                 sentinels.remove(self._control)
-                continue
-            self._give_back(*RECALL.unpack(message))
+            else:
+                self._give_back(*RECALL.unpack(message))
 
     def _give_back(self, flight: int, unbegun: bool) -> None:
         with self._turn:

@@ -1,0 +1,1 @@
+"""The harness: an environment of its own, fresh processes, rounds, tables. Knows no contender."""

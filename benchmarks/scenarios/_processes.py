@@ -1,0 +1,227 @@
+"""The ways to map a function over values on two warm processes."""
+
+import multiprocessing
+from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import ProcessPoolExecutor
+from contextlib import AbstractContextManager, contextmanager
+from dataclasses import dataclass
+from multiprocessing.connection import Connection
+from multiprocessing.sharedctypes import Synchronized
+from typing import Any
+
+from harness.model import Contender, Kind
+
+WORKERS = 2
+
+Function = Callable[[int], int]
+Values = Sequence[int]
+Map = Callable[[Any, Function, Values], Any]
+"""`(pool, function, values)` to the results in order."""
+Pool = AbstractContextManager[Any]
+Open = Callable[[], Pool]
+
+
+@dataclass(frozen=True, slots=True)
+class Way:
+    """A library's way to map on processes, before it is known what."""
+
+    name: str
+    settings: str
+    map: Map
+    pool: Open | None
+    kind: Kind = "peer"
+
+    def contender(
+        self, function: Function, values: Callable[[int], Values] = range, share: float = 1.0
+    ) -> Contender:
+        def run_in(pool: Any, tasks: int) -> Any:
+            return self.map(pool, function, values(tasks))
+
+        def run_here(tasks: int) -> Any:
+            return run_in(None, tasks)
+
+        run: Callable[..., Any] = run_in if self.pool else run_here
+        return Contender(self.name, self.settings, run, self.pool, self.kind, share)
+
+
+# Pools ---------------------------------------------------------------------------------------
+
+
+def our_executor() -> Pool:
+    from concurkit import ProcessExecutor
+
+    pool: Pool = ProcessExecutor(WORKERS)
+    return pool
+
+
+def mp_pool() -> Pool:
+    return multiprocessing.Pool(WORKERS)
+
+
+def executor() -> Pool:
+    return ProcessPoolExecutor(WORKERS)
+
+
+def loky() -> Pool:
+    from loky import get_reusable_executor
+
+    pool: Pool = get_reusable_executor(max_workers=WORKERS)
+    return pool
+
+
+def joblib() -> Pool:
+    from joblib import Parallel
+
+    pool: Pool = Parallel(n_jobs=WORKERS)
+    return pool
+
+
+def joblib_batches() -> Pool:
+    from joblib import Parallel
+
+    pool: Pool = Parallel(n_jobs=WORKERS, batch_size=1000)
+    return pool
+
+
+def pebble() -> Pool:
+    from pebble import ProcessPool
+
+    pool: Pool = ProcessPool(max_workers=WORKERS)
+    return pool
+
+
+def mpire() -> Pool:
+    from mpire.pool import WorkerPool
+
+    pool: Pool = WorkerPool(n_jobs=WORKERS, keep_alive=True)
+    return pool
+
+
+# Two workers by hand: what a library could reach at best ---------------------------------------
+
+
+@dataclass(frozen=True, slots=True)
+class Bare:
+    """Two processes with a pipe each, and a counter that both can see."""
+
+    pipes: Sequence[Connection]
+    cursor: "Synchronized[int]"
+
+
+@contextmanager
+def bare() -> Iterator[Bare]:
+    cursor: Synchronized[int] = multiprocessing.Value("q")
+    ends = [multiprocessing.Pipe() for _ in range(WORKERS)]
+    processes = [multiprocessing.Process(target=_serve, args=(far, cursor)) for _, far in ends]
+    for process in processes:
+        process.start()
+    yield Bare([near for near, _ in ends], cursor)
+    for (near, _), process in zip(ends, processes, strict=True):
+        near.send(None)
+        process.join()
+
+
+def _serve(pipe: Connection, cursor: "Synchronized[int]") -> None:
+    while (message := pipe.recv()) is not None:
+        function, values, shared = message
+        indexes = _shared_indexes(cursor, len(values)) if shared else range(len(values))
+        pipe.send([(index, function(values[index])) for index in indexes])
+
+
+def _shared_indexes(cursor: "Synchronized[int]", count: int) -> Iterator[int]:
+    while True:
+        with cursor.get_lock():
+            index = cursor.value
+            cursor.value += 1
+        if index >= count:
+            return
+        yield index
+
+
+def _bare_halves(pool: Bare, function: Function, values: Values) -> Any:
+    middle = len(values) // 2
+    for pipe, half in zip(pool.pipes, (values[:middle], values[middle:]), strict=True):
+        pipe.send((function, half, False))
+    return [result for pipe in pool.pipes for _, result in pipe.recv()]
+
+
+def _bare_cursor(pool: Bare, function: Function, values: Values) -> Any:
+    pool.cursor.value = 0
+    for pipe in pool.pipes:
+        pipe.send((function, values, True))
+    results = dict(pair for pipe in pool.pipes for pair in pipe.recv())
+    return [results[index] for index in range(len(values))]
+
+
+# Maps ------------------------------------------------------------------------------------------
+
+
+def _ours(pool: Any, function: Function, values: Values) -> Any:
+    from concurkit import Task, run_concurrently
+
+    return run_concurrently(Task.map(function, values), mode=pool)
+
+
+def _ours_singly(pool: Any, function: Function, values: Values) -> Any:
+    from concurkit import Task, run_concurrently
+
+    return run_concurrently(Task.map(function, values), mode=pool, chunksize=1)
+
+
+def _loop(_: None, function: Function, values: Values) -> Any:
+    return [function(value) for value in values]
+
+
+def _map(pool: Any, function: Function, values: Values) -> Any:
+    return list(pool.map(function, values))
+
+
+def _map_singly(pool: Any, function: Function, values: Values) -> Any:
+    return list(pool.map(function, values, chunksize=1))
+
+
+def _map_chunks(pool: Any, function: Function, values: Values) -> Any:
+    return list(pool.map(function, values, chunksize=1000))
+
+
+def _imap_singly(pool: Any, function: Function, values: Values) -> Any:
+    return list(pool.imap(function, values, chunksize=1))
+
+
+def _pebble(pool: Any, function: Function, values: Values) -> Any:
+    return list(pool.map(function, values).result())
+
+
+def _pebble_chunks(pool: Any, function: Function, values: Values) -> Any:
+    return list(pool.map(function, values, chunksize=1000).result())
+
+
+def _joblib(pool: Any, function: Function, values: Values) -> Any:
+    from joblib import delayed
+
+    return pool(delayed(function)(value) for value in values)
+
+
+def _mpire_singly(pool: Any, function: Function, values: Values) -> Any:
+    return pool.map(function, values, chunk_size=1)
+
+
+OURS = Way("concurkit", "kept ProcessExecutor(2)", _ours, our_executor, "ours")
+OURS_SINGLY = Way(
+    "concurkit", "kept ProcessExecutor(2), chunksize=1", _ours_singly, our_executor, "ours"
+)
+LOOP = Way("for loop", "no concurrency", _loop, None, "floor")
+BARE_HALVES = Way("two bare workers", "by hand, half each", _bare_halves, bare, "limit")
+BARE_CURSOR = Way("two bare workers", "by hand, a shared counter", _bare_cursor, bare, "limit")
+POOL_MAP = Way("mp Pool.map", "default (big static chunks)", _map, mp_pool)
+POOL_MAP_SINGLY = Way("mp Pool.map", "chunksize=1", _map_singly, mp_pool)
+POOL_IMAP_SINGLY = Way("mp Pool.imap", "chunksize=1", _imap_singly, mp_pool)
+EXECUTOR_MAP = Way("ProcessPoolExecutor.map", "default (chunksize=1)", _map, executor)
+EXECUTOR_CHUNKS = Way("ProcessPoolExecutor.map", "chunksize=1000", _map_chunks, executor)
+LOKY = Way("loky map", "default (chunksize=1)", _map, loky)
+JOBLIB = Way("joblib", "default (loky, batches by itself)", _joblib, joblib)
+JOBLIB_BATCHES = Way("joblib", "loky, batch_size=1000", _joblib, joblib_batches)
+PEBBLE = Way("pebble ProcessPool.map", "default (chunksize=1)", _pebble, pebble)
+PEBBLE_CHUNKS = Way("pebble ProcessPool.map", "chunksize=1000", _pebble_chunks, pebble)
+MPIRE = Way("mpire map", "default (64 chunks a worker)", _map, mpire)
+MPIRE_SINGLY = Way("mpire map", "chunk_size=1", _mpire_singly, mpire)

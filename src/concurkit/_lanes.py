@@ -1,0 +1,50 @@
+"""Which batches share a worker: one that runs and, while all is quick, one that waits behind it."""
+
+from __future__ import annotations
+
+
+class Lanes:
+    """The workers of a run, as the batches that they have."""
+
+    def __init__(self, workers: int) -> None:
+        self.busy = 0  # workers that have a batch
+        self._workers = workers
+        self._leader: dict[int, int] = {}  # of each batch that waits, the one that runs before it
+        self._follower: dict[int, int] = {}
+        self._open: dict[int, None] = {}  # batches that another may wait behind
+
+    def room(self, *, behind: bool) -> int:
+        """How many batches may start, *behind* others too or on free workers only."""
+        free = self._workers - self.busy
+        return free + len(self._open) if behind else free
+
+    def enter(self, number: int) -> int | None:
+        """A batch starts: the one that it waits behind, None on a worker of its own."""
+        if self.busy < self._workers:
+            self.busy += 1
+            self._open[number] = None
+            return None
+        leader = next(iter(self._open))  # the oldest is the first to end
+        del self._open[leader]
+        self._leader[number] = leader
+        self._follower[leader] = number
+        return leader
+
+    def leave(self, number: int) -> None:
+        """A batch has ended, perhaps without ever having begun."""
+        leader = self._leader.pop(number, None)
+        if leader is not None:
+            del self._follower[leader]
+            self._open[leader] = None
+            return
+        self._open.pop(number, None)
+        follower = self._follower.pop(number, None)
+        if follower is None:
+            self.busy -= 1
+        else:
+            del self._leader[follower]
+            self._open[follower] = None
+
+    def waits(self, number: int) -> bool:
+        """Whether a batch waits behind another."""
+        return number in self._leader

@@ -1,0 +1,59 @@
+"""How many tasks go into a batch, learned from how long they take."""
+
+from __future__ import annotations
+
+from math import inf
+
+# A batch grows at most this much over one that proved tiny.
+_GROWTH = 8
+
+_MOST = 1 << 16
+
+
+class Pace:
+    """What is known of how long tasks take, and how large batches may be for it.
+
+    Args:
+        grain: seconds of work that a batch of tiny tasks is let grow to.
+        chunksize: tasks in a batch, or None to choose.
+    """
+
+    def __init__(self, grain: float, chunksize: int | None) -> None:
+        self._grain = grain
+        self._chunksize = chunksize
+        self._fitting = chunksize or 1
+        self._each: float | None = None
+
+    @property
+    def hint(self) -> float:
+        """Seconds that a task is expected to take; infinity while nothing is known."""
+        return inf if self._each is None else self._each
+
+    @property
+    def quick(self) -> bool:
+        """Whether batches are so short that one may wait behind another."""
+        return self._each is not None and self._each * self._fitting <= 2 * self._grain
+
+    def size(self, left: int | None, workers: int) -> int:
+        """How many tasks the next batch takes, of *left* tasks that have not started."""
+        size = self._fitting
+        if self._chunksize is None and left is not None and size > 1:
+            # The last batches shrink, so that the workers end together.
+            size = max(1, min(size, max(-(-left // (2 * workers)), size // 8)))
+        return size
+
+    def learn(self, busy: float, count: int) -> None:
+        """A batch of *count* tasks took so long."""
+        mean, old = busy / count, self._each
+        # Slower is believed at once, quicker only by and by: a batch too small costs little.
+        each = mean if old is None or mean > old else old + (mean - old) / 2
+        self._each = each
+        if self._chunksize is None:
+            most = min(_MOST, max(count * _GROWTH, self._fitting))
+            self._fitting = most if each * most <= self._grain else max(1, int(self._grain / each))
+
+    def slowed(self) -> None:
+        """A batch was not done in time: none waits behind another until tasks prove quick again."""
+        self._each = max(self._each or 0.0, 4 * self._grain)
+        if self._chunksize is None:
+            self._fitting = 1
