@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from importlib import import_module
-from typing import TYPE_CHECKING, Any
-
 from ._version import __version__ as __version__
 
+TYPE_CHECKING = False  # as in typing, whose import alone would cost more than all of ours
 if TYPE_CHECKING:
+    from typing import Any
+
     from . import aio as aio
     from . import exceptions as exceptions
     from ._cpus import cpu_count as cpu_count
@@ -53,6 +53,8 @@ __all__ = [
 
 
 def __getattr__(name: str) -> Any:
+    from importlib import import_module
+
     if name in _MODULES:
         return import_module(f".{name}", __name__)
     if name in _HOMES:

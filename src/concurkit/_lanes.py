@@ -12,6 +12,7 @@ class Lanes:
         self._leader: dict[int, int] = {}  # of each batch that waits, the one that runs before it
         self._follower: dict[int, int] = {}
         self._open: dict[int, None] = {}  # batches that another may wait behind
+        self._slow: set[int] = set()
 
     def room(self, *, behind: bool) -> int:
         """How many batches may start, *behind* others too or on free workers only."""
@@ -35,16 +36,27 @@ class Lanes:
         leader = self._leader.pop(number, None)
         if leader is not None:
             del self._follower[leader]
-            self._open[leader] = None
+            self._reopen(leader)
             return
         self._open.pop(number, None)
+        self._slow.discard(number)
         follower = self._follower.pop(number, None)
         if follower is None:
             self.busy -= 1
         else:
             del self._leader[follower]
-            self._open[follower] = None
+            self._reopen(follower)
 
     def waits(self, number: int) -> bool:
         """Whether a batch waits behind another."""
         return number in self._leader
+
+    def slow(self, number: int) -> None:
+        """A batch, or the one before it, takes long: let none wait behind that one again."""
+        number = self._leader.get(number, number)
+        self._slow.add(number)
+        self._open.pop(number, None)
+
+    def _reopen(self, number: int) -> None:
+        if number not in self._slow:
+            self._open[number] = None

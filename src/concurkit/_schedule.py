@@ -32,6 +32,9 @@ _GRACE = 0.06
 # So many batches of quick tasks are under way where workers take turns.
 _FEW = 2
 
+# A batch that is not back after this long, or four times what was expected, is shared out.
+_PATIENCE = 0.01
+
 # A batch grows at most this much over the last one that proved tiny.
 _GROWTH = 8
 
@@ -414,7 +417,7 @@ class Schedule:
         terms = self.terms
         at = None if terms.timeout is None else now + terms.timeout
         if self._may_recall(flight) or flight.leader is not None or terms.shared:
-            patience = now + 4 * terms.grain * terms.ahead
+            patience = now + max(4 * terms.grain * terms.ahead, _PATIENCE)
             at = patience if at is None else min(at, patience)
         if at is not None:
             self._alarm(flight, at)
@@ -423,8 +426,13 @@ class Schedule:
         """Fit the size of the next batches to how long the tasks of this one took."""
         mean = report.busy / count
         old = self._estimate
-        # Slower is believed at once, quicker only by and by: a batch too small costs little.
-        new = mean if old is None or mean > old else old + (mean - old) / 2
+        # Slower is believed sooner than quicker: a batch too small costs little. But of a batch
+        # only up to a point, since the system may have let it wait; if its tasks are slow indeed,
+        # the next one is shared out again.
+        if old is None or count == 1 and mean > old:
+            new = mean
+        else:
+            new = min(mean, 4 * old) if mean > old else old + (mean - old) / 2
         self._estimate = new
         if self.terms.chunksize is not None:
             return

@@ -5,9 +5,10 @@ from __future__ import annotations
 from collections.abc import Callable, Coroutine, Iterable, Iterator
 from functools import partial
 from types import CoroutineType, FunctionType, MethodType
-from typing import Any, Generic, TypeVar, cast, final, overload
+from typing import TYPE_CHECKING, Any, Generic, ParamSpec, TypeVar, cast, final, overload
 
-from typing_extensions import ParamSpec, TypeIs
+if TYPE_CHECKING:
+    from typing_extensions import TypeIs
 
 P = ParamSpec("P")
 R = TypeVar("R")
@@ -197,8 +198,8 @@ class TaskMap(Generic[T_co]):
                     f"argument {position} of Task.map is not iterable: {shown(iterable)}. "
                     "Write Task.map(fn, [x]) for one task, or Task(fn, x)."
                 )
-        self.fn = fn
-        self.iterables = iterables
+        self.fn: Callable[..., Any] = fn
+        self.iterables: tuple[Iterable[Any], ...] = iterables
 
     def __iter__(self) -> Iterator[Task[T_co]]:
         fn = self.fn

@@ -7,7 +7,7 @@ documented, so its absence only means that an executor left open must be shut do
 
 from __future__ import annotations
 
-import concurrent.futures.thread  # its own hook must be registered before ours: ours runs first  # pyright: ignore[reportUnusedImport]
+import concurrent.futures.thread  # noqa: F401 - its hook must be registered before ours: ours runs first  # pyright: ignore[reportUnusedImport]
 import threading
 import weakref
 from typing import Any

@@ -11,12 +11,10 @@ import threading
 import weakref
 from abc import abstractmethod
 from collections import deque
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Generator, Sequence
 from concurrent.futures import Executor, Future
 from contextlib import contextmanager
-from typing import Any, Protocol, TypeVar
-
-from typing_extensions import ParamSpec
+from typing import Any, ParamSpec, Protocol, TypeVar
 
 from .._batch import Job, inside, task_context
 from .._outcome import Stopped
@@ -112,6 +110,12 @@ class Crew:
                 return
             new, flight = self._seated(self._new(1)[0], self._waiting.popleft())
         new.give(flight)
+
+    def forget(self, seat: Any) -> None:
+        """*seat* has left nothing behind: nobody need wait for it any more."""
+        with self._lock:
+            if seat in self._lost:
+                self._lost.remove(seat)
 
     def withdraw(self, flight: Any) -> bool:
         """Take a flight back that waits for a seat."""
@@ -217,7 +221,7 @@ class PoolExecutor(Executor):
         return future
 
     @contextmanager
-    def lending(self) -> Iterator[None]:
+    def lending(self) -> Generator[None]:
         """While a task of ours waits for a run on this same executor, that run may use its seat."""
         waiting = self.home in inside().executors
         if waiting:

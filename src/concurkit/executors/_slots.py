@@ -14,7 +14,7 @@ from collections import deque
 from collections.abc import Callable, Coroutine, Generator
 from contextvars import Context
 from types import CoroutineType, coroutine
-from typing import Any, cast
+from typing import Any
 
 import anyio
 import anyio.lowlevel
@@ -32,7 +32,7 @@ from ._thread_seat import ThreadFlight, open_threads
 class Slots:
     """Up to *most* slots in the event loop that runs in the calling thread."""
 
-    grain = 0.0002
+    grain = 0.0003
     ahead = 1
     shared = True
     strength: Stopped = "cancelled"
@@ -206,16 +206,16 @@ class SlotFlight:
 
     async def _run(self, scope: anyio.CancelScope) -> bool:
         job, progress = self._job, self._progress
-        copy, fn, timed = job.context.copy, cast("Any", job.fn), job.timed
+        copy, fn, timed = job.context.copy, job.fn, job.timed
         values, ends = progress.values, progress.ends
-        direct = fn is not None and is_async(fn)
+        direct = fn if fn is not None and is_async(fn) else None
         waited: list[bool | None] = [False]  # and None behind it once the slot itself is closed
         for item in progress.todo:
             value: Any = None
             try:
                 own = copy()
-                if direct:
-                    made = own.run(fn, item) if job.single else own.run(fn, *item)
+                if direct is not None:
+                    made = own.run(direct, item) if job.single else own.run(direct, *item)
                     value = await _stepped(made, own, waited)
                 else:
                     task = item if fn is None else Task(fn, *((item,) if job.single else item))

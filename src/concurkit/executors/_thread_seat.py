@@ -128,6 +128,7 @@ class ThreadSeat:
         # The standard pool's exit hook would wait for this thread.
         getattr(_stdlib, "_threads_queues", {}).pop(self._thread, None)
         self._crew.lost(self)
+        self._crew.forget(self)
 
     def _serve(self) -> None:
         self._thread = threading.current_thread()

@@ -4,13 +4,12 @@ from __future__ import annotations
 
 import threading
 import weakref
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Generator, Mapping
 from concurrent.futures import Executor, Future
 from contextlib import contextmanager
-from typing import Any, TypeVar
+from typing import Any, ParamSpec, TypeVar
 
 import anyio
-from typing_extensions import ParamSpec
 
 from .._batch import Job, inside, task_context
 from .._cpus import default_workers
@@ -52,9 +51,9 @@ class AsyncExecutor(Executor):
     """
 
     mode = "async"
-    grain = Slots.grain
-    ahead = Slots.ahead
-    shared = Slots.shared
+    grain: float = Slots.grain
+    ahead: int = Slots.ahead
+    shared: bool = Slots.shared
     strength: Stopped = Slots.strength
 
     def __init__(
@@ -64,7 +63,7 @@ class AsyncExecutor(Executor):
         backend: str = "asyncio",
         backend_options: Mapping[str, Any] | None = None,
     ) -> None:
-        self.max_workers = check_workers(max_workers) or default_workers("async")
+        self.max_workers: int = check_workers(max_workers) or default_workers("async")
         if backend not in ("asyncio", "trio"):
             raise ValueError(f"backend is {shown(backend)}; it must be 'asyncio' or 'trio'.")
         self._loop = _LoopThread(self.max_workers, backend, dict(backend_options or {}))
@@ -80,7 +79,7 @@ class AsyncExecutor(Executor):
         return self._loop.slots().launch(batches, job, tell)
 
     @contextmanager
-    def lending(self) -> Iterator[None]:
+    def lending(self) -> Generator[None]:
         """While a task of ours waits for a run on this same executor, that run may use its slot."""
         waiting = self.home in inside().executors
         if waiting:

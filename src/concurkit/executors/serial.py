@@ -5,9 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from concurrent.futures import Executor, Future
 from types import CoroutineType
-from typing import TypeVar
-
-from typing_extensions import ParamSpec
+from typing import ParamSpec, TypeVar
 
 from .._batch import Interrupted, Job, Progress, clock, finish, run, task_context
 from .._outcome import Stopped
@@ -29,7 +27,7 @@ class SerialExecutor(Executor):
     """
 
     mode = "serial"
-    grain = 0.001
+    grain: float = 0.001
     ahead = 1
     shared = False
     strength: Stopped = "abandoned"

@@ -5,6 +5,7 @@ from __future__ import annotations
 from .._batch import Job
 from .._cpus import default_workers
 from .._options import check_workers
+from .._outcome import Stopped
 from .._schedule import Batch
 from ._flight import Claim, Tell
 from ._pool import Crew, PoolExecutor
@@ -25,11 +26,11 @@ class ThreadExecutor(PoolExecutor):
     """
 
     mode = "thread"
-    grain = 0.001
-    strength = "abandoned"
+    grain: float = 0.001
+    strength: Stopped = "abandoned"
 
     def __init__(self, max_workers: int | None = None) -> None:
-        self.max_workers = check_workers(max_workers) or default_workers("thread")
+        self.max_workers: int = check_workers(max_workers) or default_workers("thread")
         self._man(Crew(open_threads, self.max_workers))
 
     def _flight(self, batch: Batch, job: Job, tell: Tell, claim: Claim | None) -> ThreadFlight:

@@ -8,6 +8,7 @@ from typing import Any
 from ..._batch import Job
 from ..._cpus import default_workers
 from ..._options import check_workers
+from ..._outcome import Stopped
 from ..._schedule import Batch
 from ..._task import shown
 from .._flight import Claim, Flight, Tell
@@ -33,14 +34,14 @@ class ProcessExecutor(PoolExecutor):
     """
 
     mode = "process"
-    grain = 0.003
+    grain: float = 0.003
     ahead = 2
-    strength = "killed"
+    strength: Stopped = "killed"
 
     def __init__(
         self, max_workers: int | None = None, *, start_method: str | None = None
     ) -> None:
-        self.max_workers = check_workers(max_workers) or default_workers("process")
+        self.max_workers: int = check_workers(max_workers) or default_workers("process")
         if start_method is not None and start_method not in _start.METHODS:
             raise ValueError(
                 f"start_method is {shown(start_method)}; this system has "

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import itertools
 import time
+from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
 from ..._batch import Job
@@ -121,8 +122,8 @@ class ProcessFlight:
         """The batch is over."""
         self.finish(self._report(since, busy))
 
-    def crashed(self, ledger: Ledger, error: WorkerCrashedError) -> None:
-        """The worker died under the batch: keep what had ended, name the task that ran."""
+    def crashed(self, ledger: Ledger, why: Callable[[float], WorkerCrashedError]) -> None:
+        """The worker died under the batch: keep what had ended, blame it on the task that ran."""
         for record in ledger.records():
             self.absorb(record)
         _, _, since = ledger.look()
@@ -132,9 +133,8 @@ class ProcessFlight:
         window = ledger.window
         if window > 1 and not self.job.exact and not self.batch.alone:
             report.unsure = window
-        error.ran = max(0.0, time.monotonic() - since)
-        error.args = (f"{error.args[0]}, {error.ran:.3g} s into the task",)
-        report.lost, report.how = error, "killed" if self._stopped else None
+        report.lost = why(max(0.0, time.monotonic() - since))
+        report.how = "killed" if self._stopped else None
         self.finish(report)
 
     def finish(self, report: Report) -> None:

@@ -218,10 +218,11 @@ class ProcessSeat:
         running, _, _ = self.look()
         for position, flight in enumerate(flights):
             if flight.id == running:
-                flight.crashed(self._ledger, self._crash(trouble))
-            elif position == 0 and (not running or trouble is not None):
+                flight.crashed(self._ledger, self._crash)
+            elif position == 0 and not running:
                 # It died before it took up anything; another would too, and so on for ever.
-                flight.finish(Report(lost=self._crash(trouble), worker=self.name))
+                error = self._crash(None) if trouble is None else _not_started(trouble)
+                flight.finish(Report(lost=error, worker=self.name))
             else:
                 flight.finish(Report())
         self._flights.clear()
@@ -233,30 +234,36 @@ class ProcessSeat:
                     with contextlib.suppress(OSError):
                         pipe.close()
             self._control = None
+        self._crew.forget(self)
         if isinstance(self._handle, _ledger.Descriptor):
             self._handle.close()
         self._ledger.close()
 
-    def _crash(self, trouble: BaseException | None) -> WorkerCrashedError:
-        process = self._context.process
+    def _crash(self, ran: float | None) -> WorkerCrashedError:
+        """The error of a task under which the process died, *ran* seconds after it started."""
+        process, code = self._context.process, self._exitcode
         pid = process.pid if process is not None else None
-        if trouble is not None:
-            error = WorkerCrashedError(f"no worker process could be started: {trouble}")
-            error.__cause__ = trouble
-            return error
-        code = self._exitcode
-        return WorkerCrashedError(f"{self.name} (pid {pid}) {_told(code)}", pid=pid, exitcode=code)
+        told, hint = _told(code)
+        when = "before it took up a task" if ran is None else f"{ran:.3g} s into the task"
+        message = f"{self.name} (pid {pid}) {told}, {when}{hint}"
+        return WorkerCrashedError(message, pid=pid, exitcode=code, ran=ran)
 
 
-def _told(code: int | None) -> str:
-    """An exit code in words."""
+def _not_started(trouble: BaseException) -> WorkerCrashedError:
+    error = WorkerCrashedError(f"no worker process could be started: {trouble}")
+    error.__cause__ = trouble
+    return error
+
+
+def _told(code: int | None) -> tuple[str, str]:
+    """An exit code in words, and what it may mean."""
     if code is None:
-        return "died"
+        return "died", ""
     if code >= 0:
-        return f"ended with exit code {code}"
+        return f"ended with exit code {code}", ""
     try:
         name = signal.Signals(-code).name
     except ValueError:
         name = f"signal {-code}"
-    hint = "; perhaps the system ran out of memory" if name == "SIGKILL" else ""
-    return f"was killed by {name}{hint}"
+    hint = ": killed from outside, perhaps because the system ran out of memory"
+    return f"was killed by {name}", hint if name == "SIGKILL" else ""
