@@ -164,15 +164,15 @@ class Drive:
     def _carry_out(self, now: float) -> None:
         schedule = self.schedule
         while True:
-            read = self._feed()
+            while self._feed():
+                pass
             orders = schedule.orders(now)
             if schedule.settled:
                 settled, schedule.settled = schedule.settled, []
                 for one in settled:
                     self._settle(one)
-            if not orders and not read:
+            if not orders or not self._obey(orders):
                 return
-            self._obey(orders, now)
 
     def _feed(self) -> bool:
         """Read on, here or in the caller's thread; whether anything was read."""
@@ -202,7 +202,9 @@ class Drive:
             event = ReadFailed(error)
         return lambda: self.tell(event)
 
-    def _obey(self, orders: list[Order], now: float) -> None:
+    def _obey(self, orders: list[Order]) -> bool:
+        """Carry out *orders*; whether any was answered at once, so that more may follow."""
+        answered = False
         starts: list[Start] = []
         for order in orders:
             if type(order) is Start:
@@ -210,7 +212,8 @@ class Drive:
                 continue
             self._launch(starts)
             starts = []
-            flight = self._flights.get(order.number)  # type: ignore[union-attr]
+            answered = True
+            flight = self._flights.get(order.number)
             if flight is None:
                 continue
             if type(order) is Look:
@@ -225,6 +228,7 @@ class Drive:
                     del self._flights[order.number]
                     self.schedule.ended(order.number, report, clock())
         self._launch(starts)
+        return answered
 
     def _launch(self, starts: list[Start]) -> None:
         if not starts:

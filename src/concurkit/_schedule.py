@@ -250,9 +250,10 @@ class Schedule:
             self.tally.ended += 1
             self._fail(batch, count, error, report, now, report.how, own)
             count += 1
-        unsure = min(count + report.unsure, flight.kept)
-        self._put_back(batch, unsure, flight.kept, batch.alone)
-        self._put_back(batch, count, unsure, True)
+        if count < flight.kept:
+            unsure = min(count + report.unsure, flight.kept)
+            self._put_back(batch, unsure, flight.kept, batch.alone)
+            self._put_back(batch, count, unsure, True)
 
     def gave_back(self, number: int, kept: int, now: float) -> None:
         """Batch *number* keeps its first *kept* tasks and gives back the others, not started."""
