@@ -27,6 +27,10 @@ P = ParamSpec("P")
 R = TypeVar("R")
 
 
+# So many seats in a row may be lost as they start before their tasks fail.
+_STILLBORN = 3
+
+
 class Seat(Protocol):
     """One worker, as its crew sees it."""
 
@@ -58,6 +62,7 @@ class Crew:
         self._lost: list[Any] = []
         self.closed = False
         self.numbers = 0
+        self._stillborn = 0
 
     def launch(self, flights: Sequence[tuple[Any, Any]]) -> None:
         """Start each flight on a free seat, behind another flight, or when a seat is free."""
@@ -110,6 +115,13 @@ class Crew:
                 return
             new, flight = self._seated(self._new(1)[0], self._waiting.popleft())
         new.give(flight)
+
+    def count_stillborn(self, stillborn: bool) -> bool:
+        """Count seats that were lost before they took up anything; whether it happens again and
+        again, so that there is no use in opening others."""
+        with self._lock:
+            self._stillborn = self._stillborn + 1 if stillborn else 0
+            return self._stillborn >= _STILLBORN
 
     def forget(self, seat: Any) -> None:
         """*seat* has left nothing behind: nobody need wait for it any more."""

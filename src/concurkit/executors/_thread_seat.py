@@ -19,7 +19,7 @@ from ._pool import Crew
 class ThreadFlight:
     """A batch on a thread."""
 
-    __slots__ = ("_claim", "_crew", "_tell", "batch", "dropped", "job", "progress", "seat")
+    __slots__ = ("_claim", "_crew", "_tell", "batch", "dropped", "fault", "job", "progress", "seat")
 
     def __init__(
         self, batch: Batch, job: Job, tell: Tell, claim: Claim | None, crew: Crew
@@ -29,6 +29,7 @@ class ThreadFlight:
         self.progress = Progress(batch.items)
         self.seat: ThreadSeat | None = None
         self.dropped = False
+        self.fault: BaseException | None = None
         self._tell = tell
         self._claim = claim
         self._crew = crew
@@ -46,7 +47,11 @@ class ThreadFlight:
 
     def done(self) -> None:
         """In the seat's thread: say what came of it."""
-        if not self.dropped:
+        if self.fault is not None:
+            report = self._report(len(self.progress.values))
+            report.lost = self.fault
+            self._tell(Ended(self.batch.number, report))
+        elif not self.dropped:
             self._tell(Ended(self.batch.number, self._report(len(self.progress.values))))
 
     def look(self) -> tuple[int, float | None]:
@@ -137,7 +142,10 @@ class ThreadSeat:
                 flight = self._inbox.get()
                 if flight is None:
                     return
-                flight.run()
+                try:
+                    flight.run()
+                except BaseException as error:  # a fault of ours: nobody may wait in vain
+                    flight.fault = error
                 self._crew.freed(self)
                 flight.done()
                 del flight  # an idle seat keeps nobody's values alive

@@ -20,7 +20,8 @@ from .._task import Task, shown
 from . import _exit
 from ._flight import Flight, Tell
 from ._pool import settle
-from ._slots import SlotFlight, Slots
+from ._slot_flight import SlotFlight
+from ._slots import Slots
 
 P = ParamSpec("P")
 R = TypeVar("R")

@@ -7,7 +7,7 @@ import time
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
-from ..._batch import Job
+from ..._batch import Job, clock
 from ..._schedule import Batch, Report
 from ..._task import name_of
 from ...exceptions import (
@@ -86,7 +86,9 @@ class ProcessFlight:
     def _refuse(self, error: BaseException) -> None:
         """The batch can't be sent: one task has failed, several are tried one by one."""
         if len(self.batch.items) == 1:
-            self.finish(Report(values=[None], failures=[(0, error)]))
+            now = clock()
+            ends = [now] if self.job.timed else []
+            self.finish(Report(values=[None], failures=[(0, error)], since=now, ends=ends))
         else:
             self.finish(Report(unsure=len(self.batch.items), lost=error))
 
@@ -100,7 +102,7 @@ class ProcessFlight:
         try:
             values, wire, ends = loads(record[4:])
         except BaseException as error:
-            values, wire, ends = [None], None, [time.monotonic()] if self.job.timed else []
+            values, wire, ends = [None], None, [clock()] if self.job.timed else []
             self._failures.append((position, _unreadable(error)))
         if wire is not None:
             self._failures.append((position, unpack_error(wire)))
@@ -133,7 +135,7 @@ class ProcessFlight:
         window = ledger.window
         if window > 1 and not self.job.exact and not self.batch.alone:
             report.unsure = window
-        report.lost = why(max(0.0, time.monotonic() - since))
+        report.lost = why(max(0.0, clock() - since))
         report.how = "killed" if self._stopped else None
         self.finish(report)
 

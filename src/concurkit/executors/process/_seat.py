@@ -11,6 +11,7 @@ from multiprocessing import connection
 from queue import SimpleQueue
 from typing import Any, cast
 
+from ..._batch import clock
 from ..._schedule import Report
 from ...exceptions import WorkerCrashedError
 from .. import _exit
@@ -44,6 +45,8 @@ class ProcessSeat:
         self._gone = threading.Event()
         self._exitcode: int | None = None
         self._kill = False
+        self._over = False
+        self._pool: ProcessPoolExecutor | None = None
         self._tasks: connection.Connection | None = None
         self._control: connection.Connection | None = None
         self._ledger, self._handle = _ledger.make()
@@ -58,8 +61,11 @@ class ProcessSeat:
             self._crew.freed(self)
             return
         with self._lock:
-            self._flights[flight.id] = flight
-            self._send(message)
+            if not self._over:
+                self._flights[flight.id] = flight
+                self._send(message)
+                return
+        flight.finish(Report())  # the process died while the flight was on its way here
 
     def close(self) -> None:
         with self._lock:
@@ -131,26 +137,28 @@ class ProcessSeat:
 
     def _live(self) -> None:
         results: connection.Connection | None = None
-        pool: ProcessPoolExecutor | None = None
         trouble: BaseException | None = None
         try:
-            pool, results = self._start()
+            results = self._start()
             self._read(results)
         except BaseException as error:
             trouble = error
-        self._end(pool, results, trouble)
+            self.kill()
+        self._wait_until_gone()
+        self._report_end(trouble)
+        self._leave_nothing(results)
 
-    def _start(self) -> tuple[ProcessPoolExecutor, connection.Connection]:
+    def _start(self) -> connection.Connection:
         tasks_out, tasks = _pipe.pair()
         control_out, control = _pipe.pair()
         results, results_in = _pipe.pair()
-        pool = ProcessPoolExecutor(
+        self._pool = ProcessPoolExecutor(
             1,
             mp_context=cast("Any", self._context),
             initializer=_worker.prepare,
             initargs=(tasks_out, control_out, results_in, self._handle()),
         )
-        served = pool.submit(_worker.serve)
+        served = self._pool.submit(_worker.serve)
         for theirs in (tasks_out, control_out, results_in):
             theirs.close()
         if isinstance(self._handle, _ledger.Descriptor):
@@ -164,7 +172,7 @@ class ProcessSeat:
         if self._kill:
             self.kill()
         threading.Thread(target=self._post, args=(outbox,), daemon=True).start()
-        return pool, results
+        return results
 
     def _note_end(self, served: Future[None]) -> None:
         # Called in the pool's own thread, the only one that may ask the process for its code.
@@ -201,33 +209,37 @@ class ProcessSeat:
 
     def _free(self, number: int) -> None:
         with self._lock:
-            del self._flights[number]
+            self._flights.pop(number, None)
         self._crew.freed(self)
 
-    def _end(
-        self,
-        pool: ProcessPoolExecutor | None,
-        results: connection.Connection | None,
-        trouble: BaseException | None,
-    ) -> None:
-        """The process is gone: say what became of its flights, and leave nothing behind."""
-        self._crew.lost(self)
-        if pool is not None and self._flights and not self._kill:
-            self._gone.wait(1.0)  # for the exit code
-        flights = list(self._flights.values())
+    def _wait_until_gone(self) -> None:
+        """Wait for the process's exit code, and end a process that has only closed its pipe."""
+        if not self._kill and not self._gone.wait(1.0):
+            self.kill()
+
+    def _report_end(self, trouble: BaseException | None) -> None:
+        """Say what became of the flights that this seat still had."""
+        with self._lock:
+            self._over = True
+            flights = list(self._flights.values())
+            self._flights.clear()
         running, _, _ = self.look()
+        stillborn = not running and not self._kill and bool(flights)
+        failing = self._crew.count_stillborn(stillborn)
+        self._crew.lost(self)
         for position, flight in enumerate(flights):
             if flight.id == running:
                 flight.crashed(self._ledger, self._crash)
-            elif position == 0 and not running:
-                # It died before it took up anything; another would too, and so on for ever.
+            elif position == 0 and (failing or trouble is not None):
+                # It died before it took up anything, as others did before it.
                 error = self._crash(None) if trouble is None else _not_started(trouble)
-                flight.finish(Report(lost=error, worker=self.name))
+                flight.finish(Report(lost=error, since=clock(), worker=self.name))
             else:
                 flight.finish(Report())
-        self._flights.clear()
-        if pool is not None:
-            pool.shutdown(wait=True)
+
+    def _leave_nothing(self, results: connection.Connection | None) -> None:
+        if self._pool is not None:
+            self._pool.shutdown(wait=True)
         with self._lock:
             for pipe in (self._tasks, self._control, results):
                 if pipe is not None:

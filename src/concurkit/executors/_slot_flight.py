@@ -1,0 +1,252 @@
+"""A batch on a slot of an event loop.
+
+Each coroutine is stepped inside a context of its own, so it costs no task of the loop. A sync
+function goes to a thread of ours, off the loop.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Coroutine, Generator
+from contextvars import Context
+from types import CoroutineType, coroutine
+from typing import TYPE_CHECKING, Any
+
+import anyio
+
+from .._batch import Job, Progress, clock
+from .._outcome import Stopped
+from .._schedule import Batch, Report
+from .._task import Task, is_async
+from ..exceptions import TaskCancelledError
+from ._flight import Claim, Ended, GaveBack, Still, Tell
+from ._thread_seat import ThreadFlight
+
+if TYPE_CHECKING:
+    from ._slots import Slots
+
+
+class SlotFlight:
+    """A batch on a slot."""
+
+    def __init__(
+        self, batch: Batch, job: Job, tell: Tell, claim: Claim | None, slots: Slots
+    ) -> None:
+        self.batch = batch
+        self.over = False
+        self._job = job
+        self._tell = tell
+        self._claim = claim
+        self._slots = slots
+        self._progress = Progress(batch.items)
+        self._scope: anyio.CancelScope | None = None
+        self._how: Stopped = "cancelled"
+
+    # ---- in the slot ----------------------------------------------------------------------------
+
+    async def fly(self) -> bool:
+        """Run the batch; whether it ever waited for anything."""
+        if self._claim is not None and not self._claim():
+            self.over = True
+            return False
+        self._progress.since = clock()
+        self._progress.begun = True
+        waited = False
+        # The shield keeps a cancelled caller's slots: how they end is for the schedule to say.
+        with anyio.CancelScope(shield=True) as scope:
+            self._scope = scope
+            waited = await self._run(scope)
+        return waited
+
+    async def _run(self, scope: anyio.CancelScope) -> bool:
+        job, progress = self._job, self._progress
+        copy, fn, timed = job.context.copy, job.fn, job.timed
+        values, ends = progress.values, progress.ends
+        direct = fn if fn is not None and is_async(fn) else None
+        waited: list[bool | None] = [False]  # and None behind it once the slot itself is closed
+        for item in progress.todo:
+            value: Any = None
+            try:
+                own = copy()
+                if direct is not None:
+                    made = own.run(direct, item) if job.single else own.run(direct, *item)
+                    value = await _stepped(made, own, waited)
+                else:
+                    task = item if fn is None else Task(fn, *((item,) if job.single else item))
+                    value, error = await self._call(task, own, waited)
+                    if error is not None:
+                        progress.failures.append((len(values), error))
+            except BaseException as error:
+                if scope.cancel_called or waited[-1] is None:
+                    raise
+                _forget_cancellation()
+                progress.failures.append((len(values), error))
+                value = None
+            if scope.cancel_called:  # it went on all the same: its time was up before
+                break
+            if timed:
+                ends.append(clock())
+            values.append(value)
+        return bool(waited[0])
+
+    async def _call(
+        self, task: Task[Any], own: Context, waited: list[bool | None]
+    ) -> tuple[Any, BaseException | None]:
+        """A task of either kind: an async function on the loop, a sync one in a thread.
+
+        The error of a sync one is handed back, not raised: a coroutine can't raise StopIteration.
+        """
+        if is_async(task.fn):
+            value = own.run(task.fn, *task.args, **task.kwargs)
+        else:
+            waited[0] = True
+            value, error = await self._in_thread(task, own, waited)
+            if error is not None:
+                return None, error
+        if isinstance(value, CoroutineType):  # also a lambda's: `lambda: fetch(url)`
+            value = await _stepped(value, own, waited)
+        return value, None
+
+    async def _in_thread(
+        self, task: Task[Any], own: Context, waited: list[bool | None]
+    ) -> tuple[Any, BaseException | None]:
+        """What came of a sync task, run in a thread that is abandoned if this is cancelled."""
+        boxed = Batch(0, range(1), [Task(_boxed, task)], True, 0.0)
+        done = anyio.Event()
+        reports: list[Report] = []
+
+        unwanted = False
+
+        def tell(event: Any) -> None:
+            reports.append(event.report)
+            if unwanted:
+                _close_values(reports)
+            self._slots.in_loop(done.set)
+
+        flight = ThreadFlight(boxed, Job(None, own, share=self._job.share), tell, None, self._slots.crew)
+        self._slots.crew.launch([(flight, None)])
+        try:
+            await done.wait()
+        except BaseException as error:
+            unwanted = True
+            _close_values(reports)
+            if flight.abandon() is not None:
+                self._how = "abandoned"
+            if isinstance(error, GeneratorExit):
+                waited.append(None)
+            raise
+        if reports[0].failures:
+            return None, reports[0].failures[0][1]
+        return reports[0].values[0][0], None
+
+    def drop(self) -> None:
+        """Cancel a flight that never got a slot."""
+        self._tell(Ended(self.batch.number, Report()))
+
+    def report(self) -> None:
+        """Say what came of the batch."""
+        self._tell(Ended(self.batch.number, self._report()))
+
+    def _report(self) -> Report:
+        progress = self._progress
+        report = Report(
+            values=progress.values,
+            failures=progress.failures,
+            since=progress.since,
+            busy=clock() - progress.since,
+            ends=progress.ends,
+            worker="async worker",
+        )
+        if self._scope is not None and self._scope.cancel_called:
+            if len(progress.values) < progress.todo.kept:
+                report.lost = TaskCancelledError("the task was cancelled")
+                report.how = self._how
+        return report
+
+    # ---- from any thread ------------------------------------------------------------------------
+
+    def look(self) -> tuple[int, float | None]:
+        return self._progress.look()
+
+    def recall(self, unbegun: bool) -> None:
+        self._slots.in_loop(lambda: self._recall(unbegun))
+
+    def _recall(self, unbegun: bool) -> None:
+        if self.over or (unbegun and self._progress.begun):
+            return
+        if self._slots.withdraw(self):
+            self._tell(Ended(self.batch.number, Report()))
+        else:
+            self._tell(GaveBack(self.batch.number, self._progress.todo.take_back()))
+
+    def stop(self, position: int) -> None:
+        self._slots.in_loop(lambda: self._stop(position))
+
+    def _stop(self, position: int) -> None:
+        if self._slots.withdraw(self):
+            self._tell(Ended(self.batch.number, Report()))
+        elif position >= 0 and len(self._progress.values) != position:
+            self._tell(Still(self.batch.number))
+        elif self._scope is not None:
+            self._progress.todo.take_back()
+            self._scope.cancel()
+
+    def abandon(self) -> Report | None:
+        if self.over:
+            return None
+        self.over = True
+        begun = self._progress.begun
+        kept = self._progress.todo.take_back()
+        values = list(self._progress.values)
+        report = self._report()
+        report.values = values
+        if begun and len(values) < kept:
+            report.lost = TaskCancelledError("the task was abandoned")
+            report.how = "abandoned"
+            self._slots.in_loop(self._slots.lose_slot)
+        return report
+
+
+def _close_values(reports: list[Report]) -> None:
+    """Close coroutines that nobody will await, so that Python does not warn of them."""
+    for report in reports:
+        for boxed in report.values:
+            if boxed is not None and isinstance(boxed[0], CoroutineType):
+                boxed[0].close()
+
+
+def _boxed(task: Task[Any]) -> tuple[Any]:
+    """What a sync task returns, out of sight of whoever would await it."""
+    return (task.fn(*task.args, **task.kwargs),)
+
+
+@coroutine
+def _stepped(
+    coro: Coroutine[Any, Any, Any], context: Context, waited: list[bool | None]
+) -> Generator[Any, Any, Any]:
+    """Await *coro* with each of its steps inside *context*."""
+    run, send = context.run, coro.send
+    try:
+        wanted = run(send, None)
+        waited[0] = True
+        while True:
+            try:
+                sent = yield wanted
+            except GeneratorExit:
+                waited.append(None)
+                run(coro.close)
+                raise
+            except BaseException as error:
+                wanted = run(coro.throw, error)
+            else:
+                wanted = run(send, sent)
+    except StopIteration as stop:
+        return stop.value
+
+
+def _forget_cancellation() -> None:
+    """A task of asyncio that cancelled itself has failed; its slot goes on."""
+    if asyncio._get_running_loop() is not None:
+        task = asyncio.current_task()
+        while task is not None and task.cancelling():
+            task.uncancel()
