@@ -2,22 +2,37 @@
 
 from __future__ import annotations
 
+# So many batches of quick tasks are under way where workers take turns.
+_FEW = 2
+
 
 class Lanes:
-    """The workers of a run, as the batches that they have."""
+    """The workers of a run, as the batches that they have.
 
-    def __init__(self, workers: int) -> None:
+    Args:
+        workers: how many there are.
+        ahead: whether a worker may have a batch that waits behind the one that runs.
+        shared: whether the workers take turns.
+    """
+
+    def __init__(self, workers: int, *, ahead: bool = False, shared: bool = False) -> None:
         self.busy = 0  # workers that have a batch
         self._workers = workers
+        self._ahead = ahead
+        self._shared = shared
         self._leader: dict[int, int] = {}  # of each batch that waits, the one that runs before it
         self._follower: dict[int, int] = {}
         self._open: dict[int, None] = {}  # batches that another may wait behind
-        self._slow: set[int] = set()
+        self._slow: set[int] = set()  # batches that run for long
 
-    def room(self, *, behind: bool) -> int:
-        """How many batches may start, *behind* others too or on free workers only."""
+    def room(self, *, quick: bool) -> int:
+        """How many batches may start now, if tasks are *quick* or if not."""
         free = self._workers - self.busy
-        return free + len(self._open) if behind else free
+        if quick and self._ahead:
+            return free + len(self._open)
+        if quick and self._shared:
+            return min(free, _FEW - (self.busy - len(self._slow)))
+        return free
 
     def enter(self, number: int) -> int | None:
         """A batch starts: the one that it waits behind, None on a worker of its own."""

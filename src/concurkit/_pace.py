@@ -9,6 +9,9 @@ _GROWTH = 8
 
 _MOST = 1 << 16
 
+# A task that takes longer is never drawn before a worker is free for it.
+_TINY = 0.001
+
 
 class Pace:
     """What is known of how long tasks take, and how large batches may be for it.
@@ -32,7 +35,8 @@ class Pace:
     @property
     def quick(self) -> bool:
         """Whether batches are so short that one may wait behind another."""
-        return self._each is not None and self._each * self._fitting <= 2 * self._grain
+        each = self._each
+        return each is not None and each <= _TINY and each * self._fitting <= 2 * self._grain
 
     def size(self, left: int | None, workers: int) -> int:
         """How many tasks the next batch takes, of *left* tasks that have not started."""
@@ -45,8 +49,13 @@ class Pace:
     def learn(self, busy: float, count: int) -> None:
         """A batch of *count* tasks took so long."""
         mean, old = busy / count, self._each
-        # Slower is believed at once, quicker only by and by: a batch too small costs little.
-        each = mean if old is None or mean > old else old + (mean - old) / 2
+        # Slower is believed sooner than quicker: a batch too small costs little. But of a batch
+        # only up to a point, since the system may have let it wait; if its tasks are slow indeed,
+        # the next one is shared out again.
+        if not old or (count == 1 and mean > old):
+            each = mean
+        else:
+            each = min(mean, 4 * old) if mean > old else (old + mean) / 2
         self._each = each
         if self._chunksize is None:
             most = min(_MOST, max(count * _GROWTH, self._fitting))

@@ -12,13 +12,16 @@ Every moment is a number of seconds on the caller's clock.
 
 from __future__ import annotations
 
+from bisect import bisect_right, insort
 from collections import deque
 from collections.abc import Sequence
 from dataclasses import dataclass
 from heapq import heapify, heappop, heappush
 from typing import Any, NamedTuple, TypeAlias
 
+from ._lanes import Lanes
 from ._outcome import Stopped
+from ._pace import Pace
 from .exceptions import TaskCancelledError, TaskTimeoutError
 
 # Fail-fast gives earlier tasks that are nearly done this long, so that of several quick failures
@@ -29,14 +32,8 @@ _SETTLE = 0.1
 # promise is that a timeout is kept within 100 ms.
 _GRACE = 0.06
 
-# So many batches of quick tasks are under way where workers take turns.
-_FEW = 2
-
 # A batch that is not back after this long, or four times what was expected, is shared out.
 _PATIENCE = 0.01
-
-# A batch grows at most this much over the last one that proved tiny.
-_GROWTH = 8
 
 
 class Piece(NamedTuple):
@@ -48,7 +45,11 @@ class Piece(NamedTuple):
 
 
 class Batch(NamedTuple):
-    """Tasks handed to a worker in one message."""
+    """Tasks handed to a worker in one message.
+
+    If *alone*, it must be known whether its one task ran. *hint* is how many seconds a task is
+    expected to take, infinity while nothing is known.
+    """
 
     number: int
     indices: Sequence[int]
@@ -71,7 +72,7 @@ class Report:
         lost: what became of the task at position `len(values)`, if it was running when the
             worker was lost or stopped; the tasks behind it never started.
         how: in which way that task was stopped.
-        unsure: how many tasks from `len(values)` on may have run without a trace.
+        unsure: how many tasks from `len(values)` on may have run without a trace, when `lost`.
     """
 
     values: Sequence[Any] = ()
@@ -134,12 +135,17 @@ class Stop(NamedTuple):
 
 
 class Abandon(NamedTuple):
-    """Report this batch as lost now, whatever its worker does (`ended`)."""
+    """Report this batch as lost now (`ended`), if its task at this position (-1: any) still runs.
+
+    Whatever its worker does from then on is of no account.
+    """
 
     number: int
+    position: int
 
 
-Order: TypeAlias = Start | Look | Recall | Stop | Abandon
+Question: TypeAlias = Look | Recall | Stop | Abandon
+Order: TypeAlias = Start | Question
 
 
 @dataclass(frozen=True, slots=True)
@@ -175,12 +181,10 @@ class _Flight:
     """A batch on its way."""
 
     batch: Batch
-    kept: int
-    leader: int | None = None
-    follower: int | None = None
-    check: float | None = None
-    recalled: bool = False
-    overdue: int | None = None
+    kept: int  # tasks that were not given back
+    check: float | None = None  # when to look at it
+    recalled: bool = False  # what it has not started was asked back
+    overdue: int | None = None  # position of the task whose time is up
     stopping: bool = False
 
 
@@ -204,14 +208,12 @@ class Schedule:
         self._ready: deque[Piece] = deque()
         self._waiting = 0
         self._flights: dict[int, _Flight] = {}
-        self._lanes = 0  # workers that have a batch
-        self._alone: dict[int, None] = {}  # batches with no other behind them on their worker
-        self._orders: list[Order] = []
+        self._lanes = Lanes(terms.workers, ahead=terms.ahead > 1, shared=terms.shared)
+        self._pace = Pace(terms.grain, terms.chunksize)
+        self._questions: list[Question] = []
         self._alarms: list[tuple[float, int]] = []
         self._numbers = 0
         self._more = True
-        self._estimate: float | None = None
-        self._chunk = terms.chunksize or 1
         self._bound: int | None = None  # nothing with a higher index starts any more
         self._settled_by: float | None = None
         self._abandon_by: float | None = None
@@ -222,7 +224,7 @@ class Schedule:
         """The input gave *items*."""
         first = self.tally.drawn
         self.tally.drawn += len(items)
-        if self._bound is not None:  # read while the run was being stopped: these never start
+        if self._bound is not None or not items:  # once the run is being stopped, none start
             return
         self._ready.append(Piece(range(first, first + len(items)), items))
         self._waiting += len(items)
@@ -236,24 +238,26 @@ class Schedule:
         flight = self._flights.pop(number, None)
         if flight is None:  # abandoned before: what it says now comes too late
             return
-        self._leave_lane(flight)
+        self._lanes.leave(number)
         batch = flight.batch
         count = len(report.values)
+        left = flight.kept - count
+        unsure = min(report.unsure, left)
         if count:
-            self._learn(report, count)
+            if report.lost is None:
+                self._pace.learn(report.busy, count)
             self.tally.ended += count
             self.settled.append(Block(batch.indices[:count], batch.items, report))
         for position, error in report.failures:
-            self._fail(batch, position, error, report, now)
-        if report.lost is not None and not report.unsure:
-            error, own = self._why_lost(flight, count, report.lost)
+            if position < count:  # a worker that was abandoned may still write into its report
+                self._fail(batch, position, error, report, now)
+        if report.lost is not None and left > 0 and unsure <= 1:
+            error, own = self._why_lost(flight, count, report.lost, report.how)
             self.tally.ended += 1
             self._fail(batch, count, error, report, now, report.how, own)
-            count += 1
-        if count < flight.kept:
-            unsure = min(count + report.unsure, flight.kept)
-            self._put_back(batch, unsure, flight.kept, batch.alone)
-            self._put_back(batch, count, unsure, True)
+            count, unsure = count + 1, 0
+        self._put_back(batch, count + unsure, flight.kept, batch.alone)
+        self._put_back(batch, count, count + unsure, True)
 
     def gave_back(self, number: int, kept: int, now: float) -> None:
         """Batch *number* keeps its first *kept* tasks and gives back the others, not started."""
@@ -261,11 +265,11 @@ class Schedule:
         if flight is None:
             return
         if flight.stopping and self.terms.strength != "abandoned":
-            self._orders.append(Stop(number, -1))  # it had not begun when it was told to stop
+            self._questions.append(Stop(number, -1))  # it had not begun when it was told to stop
         if kept < flight.kept:
             batch, upto = flight.batch, flight.kept
             flight.kept = kept
-            self._slow_down()
+            self._pace.slowed()
             self._put_back(batch, kept, upto, batch.alone)
 
     def seen(self, number: int, position: int, since: float | None, now: float) -> None:
@@ -278,19 +282,18 @@ class Schedule:
             self._alarm(flight, (now if since is None else since) + timeout)
         elif self.terms.strength == "abandoned":
             flight.overdue = position
-            self._orders.append(Abandon(number))
+            self._questions.append(Abandon(number, position))
         else:
             flight.overdue = position
-            self._orders.append(Stop(number, position))
+            self._questions.append(Stop(number, position))
             self._alarm(flight, now + _GRACE)
 
     def still(self, number: int, now: float) -> None:
-        """Batch *number* was not stopped after all: its task had ended in the meantime."""
+        """Batch *number*'s overdue task was not stopped after all: it had ended meanwhile."""
         flight = self._flights.get(number)
-        if flight is not None and not flight.stopping:
+        if flight is not None and flight.overdue is not None:
             flight.overdue = None
-            if self.terms.timeout is not None:
-                self._orders.append(Look(number))
+            self._questions.append(Look(number))
 
     def halt(self, now: float, patience: float | None = None) -> None:
         """End the run: start nothing more, stop what can be stopped.
@@ -298,7 +301,7 @@ class Schedule:
         What still runs after *patience* seconds is abandoned; None waits for it.
         """
         if self.tally.at_halt is None:
-            self.tally.at_halt = self.tally.ended, self._lanes
+            self.tally.at_halt = self.tally.ended, self._lanes.busy
         self._begin_stop(now, -1)
         if patience is not None:
             by = now + patience
@@ -310,11 +313,6 @@ class Schedule:
     def finished(self) -> bool:
         """Whether every task that was drawn, and may still start, has ended."""
         return not self._flights and not self._waiting and not self._more
-
-    @property
-    def running(self) -> int:
-        """How many tasks are in batches on their way."""
-        return sum(f.kept for f in self._flights.values())
 
     @property
     def wanted(self) -> int:
@@ -344,61 +342,26 @@ class Schedule:
         self._ring(now)
         if self._abandon_by is not None and now >= self._abandon_by:
             self._abandon_by = None
-            self._orders.extend(Abandon(number) for number in self._flights)
+            self._questions.extend(Abandon(number, -1) for number in self._flights)
+        orders: list[Order] = [one for one in self._questions if one.number in self._flights]
+        self._questions.clear()
         while self._waiting and self._room() > 0:
-            self._launch(now)
-        orders, self._orders = self._orders, []
+            orders.append(self._launch(now))
         return orders
 
     # ---- batches ----------------------------------------------------------------------------
 
     def _room(self) -> int:
-        """How many batches may start now: one a worker, or one behind another while all is quick."""
-        terms = self.terms
-        free = terms.workers - self._lanes
-        if self._estimate is not None and self._estimate * self._chunk <= 2 * terms.grain:
-            if terms.ahead > 1:
-                free += len(self._alone)
-            elif terms.shared:
-                free = min(free, _FEW - self._lanes)
-        return free
-
-    def _enter_lane(self, flight: _Flight) -> None:
-        number = flight.batch.number
-        if self._lanes < self.terms.workers:
-            self._lanes += 1
-            self._alone[number] = None
-        else:
-            leader = next(iter(self._alone))
-            del self._alone[leader]
-            self._flights[leader].follower = number
-            flight.leader = leader
-
-    def _leave_lane(self, flight: _Flight) -> None:
-        number = flight.batch.number
-        if flight.leader is not None:  # it never began: the batch before it is alone again
-            self._flights[flight.leader].follower = None
-            self._alone[flight.leader] = None
-        elif flight.follower is not None:
-            self._flights[flight.follower].leader = None
-            self._alone[flight.follower] = None
-        else:
-            del self._alone[number]
-            self._lanes -= 1
+        """How many batches may start now."""
+        return self._lanes.room(quick=self._pace.quick)
 
     def _size(self) -> int:
         """How many tasks the next batch takes."""
-        terms = self.terms
-        if terms.chunksize is not None:
-            return terms.chunksize
-        size = self._chunk
-        if terms.length is not None and size > 1:
-            # The last batches shrink, so that the workers end together.
-            left = terms.length - self.tally.drawn + self._waiting
-            size = min(size, max(-(-left // (2 * terms.workers)), size // 8))
-        return max(1, size)
+        length = self.terms.length
+        left = None if length is None else length - self.tally.drawn + self._waiting
+        return self._pace.size(left, self.terms.workers)
 
-    def _launch(self, now: float) -> None:
+    def _launch(self, now: float) -> Start:
         piece = self._ready.popleft()
         size = 1 if piece.alone else self._size()
         indices, items = piece.indices, piece.items
@@ -407,43 +370,21 @@ class Schedule:
             indices, items = indices[:size], items[:size]
         self._waiting -= len(indices)
         self._numbers = number = self._numbers + 1
-        batch = Batch(number, indices, items, piece.alone, self._estimate or 0.0)
+        batch = Batch(number, indices, items, piece.alone, self._pace.hint)
         flight = self._flights[number] = _Flight(batch, len(indices))
-        self._enter_lane(flight)
-        self._orders.append(Start(batch, flight.leader))
+        start = Start(batch, self._lanes.enter(number))
         self._watch(flight, now)
+        return start
 
     def _watch(self, flight: _Flight, now: float) -> None:
         """Set the moment to look at a batch that has just started."""
         terms = self.terms
         at = None if terms.timeout is None else now + terms.timeout
-        if self._may_recall(flight) or flight.leader is not None or terms.shared:
+        if self._may_recall(flight) or self._lanes.waits(flight.batch.number) or terms.shared:
             patience = now + max(4 * terms.grain * terms.ahead, _PATIENCE)
             at = patience if at is None else min(at, patience)
         if at is not None:
             self._alarm(flight, at)
-
-    def _learn(self, report: Report, count: int) -> None:
-        """Fit the size of the next batches to how long the tasks of this one took."""
-        mean = report.busy / count
-        old = self._estimate
-        # Slower is believed sooner than quicker: a batch too small costs little. But of a batch
-        # only up to a point, since the system may have let it wait; if its tasks are slow indeed,
-        # the next one is shared out again.
-        if old is None or count == 1 and mean > old:
-            new = mean
-        else:
-            new = min(mean, 4 * old) if mean > old else old + (mean - old) / 2
-        self._estimate = new
-        if self.terms.chunksize is not None:
-            return
-        fitting = int(self.terms.grain / new) if new > 0 else self._chunk * _GROWTH
-        self._chunk = max(1, min(fitting, max(count, self._chunk) * _GROWTH, 1 << 16))
-
-    def _slow_down(self) -> None:
-        """Not quick after all: no batch waits for another until tasks prove quick again."""
-        self._estimate = max(self._estimate or 0.0, 4 * self.terms.grain)
-        self._chunk = self.terms.chunksize or 1
 
     def _put_back(self, batch: Batch, start: int, stop: int, alone: bool) -> None:
         """Let the tasks from *start* to *stop* of a batch, which never started, start again."""
@@ -451,10 +392,10 @@ class Schedule:
             return
         indices, items = batch.indices[start:stop], batch.items[start:stop]
         if self._bound is not None:
-            keep = sum(1 for index in indices if index <= self._bound)
+            keep = bisect_right(indices, self._bound)
             indices, items = indices[:keep], items[:keep]
         if indices:
-            self._ready.appendleft(Piece(indices, items, alone or batch.alone))
+            insort(self._ready, Piece(indices, items, alone), key=_first)  # in the input's order
             self._waiting += len(indices)
 
     # ---- alarms -----------------------------------------------------------------------------
@@ -482,15 +423,18 @@ class Schedule:
         flight.check = None
         number = flight.batch.number
         if flight.overdue is not None:
-            self._orders.append(Abandon(number))
+            self._questions.append(Abandon(number, flight.overdue))
             return
-        if self.terms.shared and self._lanes <= _FEW:  # it waits: let others go on meanwhile
-            self._slow_down()
-        if not flight.recalled and (self._may_recall(flight) or self.terms.ahead > 1):
-            flight.recalled = True
-            self._orders.append(Recall(number, unbegun=not self._may_recall(flight)))
+        waits = self._lanes.waits(number)
+        self._lanes.slow(number)
+        if self.terms.shared and self._pace.quick:  # it waits: let others go on meanwhile
+            self._pace.slowed()
+        if self._may_recall(flight):
+            self._recall(flight)
+        elif waits:
+            self._questions.append(Recall(number, unbegun=True))
         if self.terms.timeout is not None:
-            self._orders.append(Look(number))
+            self._questions.append(Look(number))
 
     # ---- failures and the end ---------------------------------------------------------------
 
@@ -515,14 +459,16 @@ class Schedule:
             self._begin_stop(now, index)
 
     def _why_lost(
-        self, flight: _Flight, position: int, lost: BaseException
+        self, flight: _Flight, position: int, lost: BaseException, how: Stopped | None
     ) -> tuple[BaseException, bool]:
-        """The error of a task that was stopped, and whether it is the task's own."""
+        """The error of a task that was lost, and whether it is the task's own."""
         timeout = self.terms.timeout
+        if how is None:  # nobody stopped it
+            return lost, True
+        if flight.stopping:
+            return TaskCancelledError("stopped because the run ended"), False
         if flight.overdue == position and timeout is not None:
             return TaskTimeoutError(f"the task ran longer than its timeout of {timeout:g} s"), True
-        if flight.stopping or self._bound == -1:
-            return TaskCancelledError("stopped because the run ended"), False
         return lost, True
 
     def _may_recall(self, flight: _Flight) -> bool:
@@ -543,7 +489,9 @@ class Schedule:
                 self._stop_flight(flight)
             else:
                 self._recall(flight)
-        if bound >= 0:
+        if bound < 0:
+            self._settled_by = None
+        elif self._settled_by is None:
             self._settled_by = now + _SETTLE
 
     def _stop_flight(self, flight: _Flight) -> None:
@@ -552,14 +500,18 @@ class Schedule:
         flight.stopping = True
         self._recall(flight)
         if self.terms.strength != "abandoned":
-            self._orders.append(Stop(flight.batch.number, -1))
+            self._questions.append(Stop(flight.batch.number, -1))
 
     def _recall(self, flight: _Flight) -> None:
         if not flight.recalled:
             flight.recalled = True
-            self._orders.append(Recall(flight.batch.number, unbegun=False))
+            self._questions.append(Recall(flight.batch.number, unbegun=False))
+
+
+def _first(piece: Piece) -> int:
+    return piece.indices[0]
 
 
 def _upto(piece: Piece, bound: int) -> Piece:
-    keep = sum(1 for index in piece.indices if index <= bound)
+    keep = bisect_right(piece.indices, bound)
     return Piece(piece.indices[:keep], piece.items[:keep], piece.alone)

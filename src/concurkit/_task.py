@@ -148,12 +148,26 @@ class Task(Generic[T_co]):
     @overload
     @staticmethod
     def map(
-        fn: Callable[..., Coroutine[Any, Any, R]], /, *iterables: Iterable[Any]
+        fn: Callable[..., Coroutine[Any, Any, R]],
+        first: Iterable[Any],
+        second: Iterable[Any],
+        third: Iterable[Any],
+        fourth: Iterable[Any],
+        /,
+        *more: Iterable[Any],
     ) -> TaskMap[R]: ...
 
     @overload
     @staticmethod
-    def map(fn: Callable[..., R], /, *iterables: Iterable[Any]) -> TaskMap[R]: ...
+    def map(
+        fn: Callable[..., R],
+        first: Iterable[Any],
+        second: Iterable[Any],
+        third: Iterable[Any],
+        fourth: Iterable[Any],
+        /,
+        *more: Iterable[Any],
+    ) -> TaskMap[R]: ...
 
     @staticmethod
     def map(fn: Callable[..., Any], /, *iterables: Iterable[Any]) -> TaskMap[Any]:

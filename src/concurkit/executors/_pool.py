@@ -11,10 +11,10 @@ import threading
 import weakref
 from abc import abstractmethod
 from collections import deque
-from collections.abc import Callable, Generator, Sequence
+from collections.abc import Callable, Coroutine, Generator, Sequence
 from concurrent.futures import Executor, Future
 from contextlib import contextmanager
-from typing import Any, ParamSpec, Protocol, TypeVar
+from typing import Any, ParamSpec, Protocol, TypeVar, overload
 
 from .._batch import Job, inside, task_context
 from .._outcome import Stopped
@@ -217,12 +217,20 @@ class PoolExecutor(Executor):
         self._crew.launch(flights)
         return [flight for flight, _ in flights]
 
-    def submit(self, fn: Callable[P, R], /, *args: P.args, **kwargs: P.kwargs) -> Future[R]:
+    @overload
+    def submit(
+        self, fn: Callable[P, Coroutine[Any, Any, R]], /, *args: P.args, **kwargs: P.kwargs
+    ) -> Future[R]: ...
+
+    @overload
+    def submit(self, fn: Callable[P, R], /, *args: P.args, **kwargs: P.kwargs) -> Future[R]: ...
+
+    def submit(self, fn: Callable[..., Any], /, *args: Any, **kwargs: Any) -> Future[Any]:
         """Schedule one call and return its future, as `concurrent.futures` does.
 
         An async function is run to its end and its result is the future's.
         """
-        future: Future[R] = Future()
+        future: Future[Any] = Future()
         batch = Batch(0, range(1), [Task(fn, *args, **kwargs)], True, 0.0)
         context = task_context(self.max_workers, self.home)
         job = Job(None, context, exact=True, share=inside().share * self.max_workers)

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import threading
 import weakref
-from collections.abc import Callable, Generator, Mapping
+from collections.abc import Callable, Coroutine, Generator, Mapping
 from concurrent.futures import Executor, Future
 from contextlib import contextmanager
-from typing import Any, ParamSpec, TypeVar
+from typing import Any, ParamSpec, TypeVar, overload
 
 import anyio
 
@@ -95,9 +95,17 @@ class AsyncExecutor(Executor):
         """This executor, or its like with a loop of its own if the caller blocks this one's."""
         return self._loop.elsewhere() or self
 
-    def submit(self, fn: Callable[P, R], /, *args: P.args, **kwargs: P.kwargs) -> Future[R]:
+    @overload
+    def submit(
+        self, fn: Callable[P, Coroutine[Any, Any, R]], /, *args: P.args, **kwargs: P.kwargs
+    ) -> Future[R]: ...
+
+    @overload
+    def submit(self, fn: Callable[P, R], /, *args: P.args, **kwargs: P.kwargs) -> Future[R]: ...
+
+    def submit(self, fn: Callable[..., Any], /, *args: Any, **kwargs: Any) -> Future[Any]:
         """Schedule one call and return its future; an async function is awaited on the loop."""
-        future: Future[R] = Future()
+        future: Future[Any] = Future()
         batch = Batch(0, range(1), [Task(fn, *args, **kwargs)], True, 0.0)
         claim = future.set_running_or_notify_cancel
         slots = self._loop.slots()

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Coroutine, Sequence
 from concurrent.futures import Executor, Future
 from types import CoroutineType
-from typing import ParamSpec, TypeVar
+from typing import Any, ParamSpec, TypeVar, overload
 
 from .._batch import Interrupted, Job, Progress, clock, finish, run, task_context
 from .._outcome import Stopped
@@ -53,11 +53,19 @@ class SerialExecutor(Executor):
         """This executor, wherever the caller waits."""
         return self
 
-    def submit(self, fn: Callable[P, R], /, *args: P.args, **kwargs: P.kwargs) -> Future[R]:
+    @overload
+    def submit(
+        self, fn: Callable[P, Coroutine[Any, Any, R]], /, *args: P.args, **kwargs: P.kwargs
+    ) -> Future[R]: ...
+
+    @overload
+    def submit(self, fn: Callable[P, R], /, *args: P.args, **kwargs: P.kwargs) -> Future[R]: ...
+
+    def submit(self, fn: Callable[..., Any], /, *args: Any, **kwargs: Any) -> Future[Any]:
         """Call *fn* now and return a future that is already done."""
         if self._closed:
             raise RuntimeError("this executor was shut down; make a new one")
-        future: Future[R] = Future()
+        future: Future[Any] = Future()
         future.set_running_or_notify_cancel()
         own = task_context(1, self.home)
         try:
@@ -67,7 +75,7 @@ class SerialExecutor(Executor):
         except BaseException as error:
             future.set_exception(error)
         else:
-            future.set_result(value)  # pyright: ignore[reportArgumentType]
+            future.set_result(value)
         return future
 
     def shutdown(self, wait: bool = True, *, cancel_futures: bool = False) -> None:

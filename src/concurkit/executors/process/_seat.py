@@ -240,6 +240,10 @@ class ProcessSeat:
     def _leave_nothing(self, results: connection.Connection | None) -> None:
         if self._pool is not None:
             self._pool.shutdown(wait=True)
+            process = self._context.process
+            if process is not None:
+                with contextlib.suppress(ValueError):  # still there, as only a stuck one can be
+                    process.close()
         with self._lock:
             for pipe in (self._tasks, self._control, results):
                 if pipe is not None:
