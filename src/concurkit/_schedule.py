@@ -17,7 +17,7 @@ from collections import deque
 from collections.abc import Sequence
 from dataclasses import dataclass
 from heapq import heapify, heappop, heappush
-from typing import Any, NamedTuple, TypeAlias
+from typing import Any, NamedTuple, TypeAlias, final
 
 from ._lanes import Lanes
 from ._outcome import Stopped
@@ -107,6 +107,7 @@ class Failed(NamedTuple):
     own: bool
 
 
+@final
 class Start(NamedTuple):
     """Start this batch on a free worker, or on the worker that has batch *behind*, after it."""
 

@@ -1,0 +1,250 @@
+"""What every test stands on: Hypothesis profiles, the modes and calls, and a look at what is left."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import sys
+import tempfile
+import threading
+import time
+from collections import Counter
+from collections.abc import Callable, Iterator
+from concurrent.futures import Executor
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, TypeAlias
+
+import anyio
+import psutil
+import pytest
+import trio
+from hypothesis import HealthCheck, settings
+
+from concurkit import (
+    AsyncExecutor,
+    ProcessExecutor,
+    SerialExecutor,
+    ThreadExecutor,
+    aio,
+    run_concurrently,
+)
+
+# Workers import `sample_tasks` by its name: the path of this process travels to them.
+HERE = str(Path(__file__).parent)
+if HERE not in sys.path:
+    sys.path.insert(0, HERE)
+
+import sample_tasks  # noqa: E402
+
+# The numbers are for tests without I/O; a test that starts real workers asks for a part of them.
+# An example may take long on a busy machine, so there is no deadline.
+for name, examples in {"dev": 100, "ci": 2000}.items():
+    settings.register_profile(
+        name,
+        max_examples=examples,
+        deadline=None,
+        derandomize=name == "ci",
+        print_blob=True,
+        suppress_health_check=[HealthCheck.too_slow],
+    )
+settings.load_profile(os.environ.get("HYPOTHESIS_PROFILE", "dev"))
+
+MODES = ["serial", "thread", "process", "async"]
+PLACES = ["serial", "thread", "async", "kept thread", "kept process", "kept async", "kept trio"]
+CALLS = ["blocking", "asyncio", "trio"]
+
+Call: TypeAlias = Callable[..., Any]
+
+
+# ---- modes and calls ----------------------------------------------------------------------------
+
+
+@dataclass(frozen=True)
+class Place:
+    """Where a run's tasks run: what to pass as `mode=`, and the name of the mode that it is."""
+
+    mode: str
+    where: Any
+
+
+@pytest.fixture(scope="module", params=MODES)
+def mode(request: pytest.FixtureRequest) -> str:
+    """Each mode by its name."""
+    return str(request.param)
+
+
+@pytest.fixture(scope="module")
+def executor(mode: str, request: pytest.FixtureRequest) -> Iterator[Executor]:
+    """A kept executor of each mode, all its workers started."""
+    yield from _kept(mode, request)
+
+
+@pytest.fixture(scope="module", params=PLACES)
+def place(request: pytest.FixtureRequest) -> Iterator[Place]:
+    """Each mode that starts quickly by its name, and each on a kept executor, on either loop."""
+    if not request.param.startswith("kept "):
+        yield Place(request.param, request.param)
+        return
+    kind = request.param.removeprefix("kept ")
+    for kept in _kept(kind, request):
+        yield Place("async" if kind == "trio" else kind, kept)
+
+
+@pytest.fixture(scope="session")
+def warm_processes() -> Iterator[ProcessExecutor]:
+    """Two processes for the whole session, for tests that don't kill them."""
+    with ProcessExecutor(2) as processes:
+        _start_all(processes)
+        yield processes
+
+
+@pytest.fixture(scope="module", params=CALLS)
+def call(request: pytest.FixtureRequest) -> Call:
+    """`run_concurrently` as a blocking call, and awaited on asyncio and on trio."""
+    return run_concurrently if request.param == "blocking" else _awaited_on(request.param)
+
+
+def _kept(kind: str, request: pytest.FixtureRequest) -> Iterator[Executor]:
+    if kind == "process":
+        yield request.getfixturevalue("warm_processes")
+    elif kind == "serial":
+        yield SerialExecutor()
+    else:
+        loop = "trio" if kind == "trio" else "asyncio"
+        with ThreadExecutor(3) if kind == "thread" else AsyncExecutor(3, backend=loop) as kept:
+            _start_all(kept)
+            yield kept
+
+
+def _start_all(executor: Executor) -> None:
+    """Have all the workers at work at once, each with a loop, so that no test starts another."""
+    workers = executor.max_workers  # type: ignore[attr-defined]
+    for task in (sample_tasks.meet, sample_tasks.meet_async):
+        with tempfile.TemporaryDirectory() as place:
+            for future in [executor.submit(task, place, workers) for _ in range(workers)]:
+                future.result(timeout=30)
+
+
+def _awaited_on(backend: str) -> Call:
+    def call(tasks: object, **options: Any) -> Any:
+        async def main() -> Any:
+            before = _loop_tasks()
+            try:
+                return await aio.run_concurrently(tasks, **options)
+            finally:
+                assert before == _loop_tasks()
+
+        return anyio.run(main, backend=backend)
+
+    def _loop_tasks() -> object:
+        return (
+            asyncio.all_tasks()
+            if backend == "asyncio"
+            else trio.lowlevel.current_statistics().tasks_living
+        )
+
+    return call
+
+
+# ---- law 8, after each test -----------------------------------------------------------------------
+
+SHARED_MEMORY = Path("/dev/shm")
+
+
+@pytest.fixture(scope="session", autouse=True)
+def temp_home(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
+    """A directory for all temporary files of this session, its workers' too."""
+    home = tmp_path_factory.mktemp("t")  # a short name: the paths of sockets have a limit
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("TMPDIR", str(home))
+        patch.setattr(tempfile, "tempdir", str(home))
+        yield home
+
+
+@pytest.fixture(scope="session", autouse=True)
+def _fork_server(temp_home: Path) -> None:
+    """The interpreter's own helpers, which stay for good, started before the first look."""
+    run_concurrently([sample_tasks.nothing], mode="process")
+
+
+@pytest.fixture(autouse=True)
+def nothing_left(temp_home: Path, request: pytest.FixtureRequest) -> Iterator[None]:
+    """Fails a test that leaves a process, a thread, a descriptor or a file behind."""
+    kept = [
+        executor
+        for name in {"executor", "place", "warm_processes"} & set(request.fixturenames)
+        if isinstance(executor := _where(request.getfixturevalue(name)), Executor)
+    ]
+    # A run may have killed workers of a kept executor; it is compared with all of them there.
+    for executor in kept:
+        _start_all(executor)
+    before = Remains.now(temp_home)
+    yield
+    for executor in kept:
+        _start_all(executor)
+    until = time.monotonic() + 5
+    while (left := Remains.now(temp_home) - before) and time.monotonic() < until:
+        time.sleep(0.005)  # a thread that was abandoned and let go may need a moment
+    assert not left, f"left behind by the test: {left}"
+
+
+def _where(fixture: Any) -> Any:
+    return fixture.where if isinstance(fixture, Place) else fixture
+
+
+@dataclass(frozen=True)
+class Remains:
+    """What a test could leave behind: each thing by its name, with the kind that it is."""
+
+    things: dict[str, str]
+
+    @classmethod
+    def now(cls, home: Path) -> Remains:
+        """Look at what there is."""
+        return cls({**_processes(), **_threads(), **_descriptors(), **_files(home)})
+
+    def __sub__(self, before: Remains) -> list[str]:
+        """The new things of every kind that there are more of than before."""
+        more = Counter(self.things.values()) - Counter(before.things.values())
+        return sorted(
+            n for n, kind in self.things.items() if kind in more and n not in before.things
+        )
+
+
+def _processes() -> dict[str, str]:
+    found = {}
+    helpers = ("multiprocessing.forkserver", "multiprocessing.resource_tracker")
+    me = psutil.Process()
+    for child in me.children(recursive=True):
+        try:
+            command = " ".join(child.cmdline())
+            if child.ppid() != me.pid or not any(helper in command for helper in helpers):
+                found[f"process {child.pid} ({child.status()}) {command}"] = "process"
+        except psutil.NoSuchProcess:
+            continue
+    return found
+
+
+def _threads() -> dict[str, str]:
+    return {f"thread {one.name} {one.ident}": "thread" for one in threading.enumerate()}
+
+
+def _descriptors() -> dict[str, str]:
+    found = {}
+    for number in os.listdir("/proc/self/fd") if sys.platform == "linux" else ():
+        try:
+            target = os.readlink(f"/proc/self/fd/{number}")
+        except OSError:  # the one that listed the directory
+            continue
+        found[f"descriptor {number} {target}"] = target.partition(":")[0]
+    return found
+
+
+def _files(home: Path) -> dict[str, str]:
+    found = {str(path): "file" for path in home.iterdir()}
+    if SHARED_MEMORY.is_dir():
+        ours = ("psm_", "concurkit")
+        names = [path.name for path in SHARED_MEMORY.iterdir() if path.name.startswith(ours)]
+        found |= {f"{SHARED_MEMORY}/{name}": "shared memory" for name in names}
+    return found

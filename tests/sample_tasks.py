@@ -1,0 +1,415 @@
+"""Functions for tests to run: importable, so that worker processes find them by their names."""
+
+from __future__ import annotations
+
+import asyncio
+import ctypes
+import os
+import signal
+import sys
+import threading
+import time
+from collections.abc import Callable
+from contextvars import ContextVar
+from functools import partial
+from pathlib import Path
+from typing import Any, NoReturn
+from uuid import uuid4
+
+# ---- what async tasks wait with; imported when needed, since each new worker would pay for it -----
+
+
+async def turn() -> None:
+    """Let the loop's other tasks have their turn."""
+    from anyio.lowlevel import checkpoint
+
+    await checkpoint()
+
+
+async def pause(seconds: float) -> None:
+    """Let the loop have the time."""
+    from anyio import sleep
+
+    await sleep(seconds)
+
+
+# ---- tasks that return --------------------------------------------------------------------------
+
+
+def nothing() -> None:
+    """Do nothing."""
+
+
+def give(value: Any) -> Any:
+    """Return *value*."""
+    return value
+
+
+async def give_async(value: Any) -> Any:
+    """Return *value* after a turn of the loop."""
+    await turn()
+    return value
+
+
+def add(first: int, second: int = 0, *, third: int = 0) -> int:
+    """Return the sum."""
+    return first + second + third
+
+
+async def add_async(first: int, second: int = 0, *, third: int = 0) -> int:
+    """Return the sum, without ever waiting."""
+    return first + second + third
+
+
+def reciprocal(number: int) -> float:
+    """Return 1 / *number*, which raises for 0."""
+    return 1 / number
+
+
+async def reciprocal_async(number: int) -> float:
+    """Return 1 / *number*, which raises for 0, after a turn of the loop."""
+    await turn()
+    return 1 / number
+
+
+def big(size: int) -> bytes:
+    """Return *size* bytes."""
+    return bytes(size)
+
+
+def talk(lines: int) -> int:
+    """Print *lines* lines on stdout and as many on stderr."""
+    for line in range(lines):
+        print(f"line {line} of the task", "x" * 60)
+        print(f"line {line} of the task", "x" * 60, file=sys.stderr)
+    return lines
+
+
+class Doer:
+    """A deed that is done by methods, by a call, or by what its class has."""
+
+    def __init__(self, fn: Callable[..., Any], args: tuple[Any, ...]) -> None:
+        self.fn = fn
+        self.args = args
+
+    def method(self) -> Any:
+        """Do it."""
+        return self.fn(*self.args)
+
+    async def async_method(self) -> Any:
+        """Do it, and await what comes of it."""
+        return await self.fn(*self.args)
+
+    @staticmethod
+    def static(fn: Callable[..., Any], *args: Any) -> Any:
+        """Do what is given."""
+        return fn(*args)
+
+    @classmethod
+    def of_class(cls, fn: Callable[..., Any], *args: Any) -> Any:
+        """Do what is given."""
+        return cls(fn, args).method()
+
+    def __call__(self) -> Any:
+        return self.fn(*self.args)
+
+
+class AsyncDoer(Doer):
+    """One whose call is an async function."""
+
+    async def __call__(self) -> Any:
+        return await self.fn(*self.args)
+
+
+# ---- where and when a task runs -----------------------------------------------------------------
+
+
+def pid() -> int:
+    """Return the id of the process that this runs in."""
+    return os.getpid()
+
+
+def thread() -> int:
+    """Return the id of the thread that this runs in."""
+    return threading.get_ident()
+
+
+async def thread_async() -> int:
+    """Return the id of the thread that this runs in, after a turn of the loop."""
+    await turn()
+    return threading.get_ident()
+
+
+def where() -> tuple[int, int]:
+    """Return the ids of the process and the thread that this runs in."""
+    return os.getpid(), threading.get_ident()
+
+
+async def where_async() -> tuple[int, int, int]:
+    """Return the ids of the process, the thread and the loop that this runs in."""
+    await turn()
+    return os.getpid(), threading.get_ident(), id(asyncio.get_running_loop())
+
+
+def interval(seconds: float) -> tuple[float, float]:
+    """Take *seconds*; return when this began and ended, on the clock of all processes."""
+    start = time.monotonic()
+    if seconds:
+        time.sleep(seconds)
+    return start, time.monotonic()
+
+
+async def interval_async(seconds: float) -> tuple[float, float]:
+    """Take *seconds* off the loop's time; return when this began and ended."""
+    start = time.monotonic()
+    await pause(seconds)
+    return start, time.monotonic()
+
+
+def sleep(seconds: float, value: Any = None) -> Any:
+    """Return *value* after *seconds*."""
+    time.sleep(seconds)
+    return value
+
+
+async def sleep_async(seconds: float, value: Any = None) -> Any:
+    """Return *value* after *seconds* that the loop may use."""
+    await pause(seconds)
+    return value
+
+
+def append(path: str, word: object) -> Any:
+    """Add *word* as a line to the file at *path*, in one write; return it."""
+    file = os.open(path, os.O_WRONLY | os.O_APPEND | os.O_CREAT)
+    try:
+        os.write(file, f"{word}\n".encode())
+    finally:
+        os.close(file)
+    return word
+
+
+def append_later(seconds: float, path: str, word: object) -> None:
+    """Add a line to a file after *seconds*."""
+    time.sleep(seconds)
+    append(path, word)
+
+
+def append_and(path: str, word: object, ending: str, slow: float) -> None:
+    """Add a line to a file, then return, raise, sleep for *slow* seconds, or die in that way."""
+    append(path, word)
+    if ending == "raises":
+        raise ValueError(word)
+    if ending == "takes too long":
+        time.sleep(slow)
+    elif ending != "returns":
+        DEATHS[ending]()
+
+
+async def append_and_async(path: str, word: object, ending: str, slow: float) -> None:
+    """Do the same, but let the loop go on meanwhile."""
+    await turn()
+    append_and(path, word, ending, 0.0)
+    if ending == "takes too long":
+        await pause(slow)
+
+
+def overstay(release: threading.Event | None) -> None:
+    """Take far too long, or until *release* is set."""
+    if release is None:
+        time.sleep(60)
+    else:
+        release.wait(60)
+
+
+async def overstay_async(release: threading.Event | None) -> None:
+    """Take far too long on the loop, or until *release* is set."""
+    for _ in range(6000):
+        if release is not None and release.is_set():
+            return
+        await pause(0.01)
+
+
+def note_and_overstay(path: str, release: threading.Event | None) -> None:
+    """Add to a file when this starts, then take far too long."""
+    append(path, time.monotonic())
+    overstay(release)
+
+
+async def note_and_overstay_async(path: str, release: threading.Event | None) -> None:
+    """Add to a file when this starts, then take far too long on the loop."""
+    append(path, time.monotonic())
+    await overstay_async(release)
+
+
+def linger(release: threading.Event | None, overdue: bool) -> str:
+    """Take far too long if *overdue*."""
+    if overdue:
+        overstay(release)
+    return "in time"
+
+
+async def linger_async(release: threading.Event | None, overdue: bool) -> str:
+    """Take far too long on the loop if *overdue*."""
+    if overdue:
+        await overstay_async(release)
+    return "in time"
+
+
+def meet(place: str, guests: int) -> None:
+    """Come to the directory *place* and wait there until all the guests have."""
+    Path(place, f"{os.getpid()}-{threading.get_ident()}").touch()
+    while len(os.listdir(place)) < guests:
+        time.sleep(0.001)
+
+
+async def meet_async(place: str, guests: int) -> None:
+    """Come to the directory *place* and wait there, off the loop's time, until all have."""
+    Path(place, f"{uuid4()}").touch()
+    while len(os.listdir(place)) < guests:
+        await pause(0.001)
+
+
+VARIABLE: ContextVar[str] = ContextVar("VARIABLE", default="unset")
+
+
+def swap(value: str) -> str:
+    """Set the context variable to *value*; return what it was."""
+    before = VARIABLE.get()
+    VARIABLE.set(value)
+    return before
+
+
+async def swap_async(value: str) -> tuple[str, str]:
+    """Set the context variable, wait a turn; return what it was and what it is then."""
+    before = VARIABLE.get()
+    VARIABLE.set(value)
+    await turn()
+    return before, VARIABLE.get()
+
+
+# ---- tasks that raise ---------------------------------------------------------------------------
+
+
+def fail(kind: type[BaseException], *args: Any) -> NoReturn:
+    """Raise an error of that *kind*."""
+    raise kind(*args)
+
+
+def fail_at(position: int, kind: type[BaseException], number: int) -> int:
+    """Raise an error of that *kind* if *number* is the *position*, else return it."""
+    if number == position:
+        raise kind(number)
+    return number
+
+
+async def fail_async(kind: type[BaseException], *args: Any) -> NoReturn:
+    """Raise an error of that *kind* after a turn of the loop."""
+    await turn()
+    raise kind(*args)
+
+
+class TwoArguments(Exception):
+    """An exception that pickle can't rebuild: it calls the class with `args`, which are one."""
+
+    def __init__(self, degrees: int, place: str) -> None:
+        super().__init__(f"{degrees} degrees in {place}")
+        self.degrees = degrees
+        self.place = place
+
+
+class BadReduce(Exception):
+    """An exception whose own way to be pickled raises."""
+
+    def __reduce__(self) -> NoReturn:
+        raise RuntimeError("can't be reduced")
+
+
+class Silent(Exception):
+    """An exception that can't even be shown."""
+
+    def __str__(self) -> NoReturn:
+        raise RuntimeError("can't be shown")
+
+
+class LockHolder(Exception):
+    """An exception with an attribute that can't be pickled."""
+
+    def __init__(self, text: str) -> None:
+        super().__init__(text)
+        self.lock = threading.Lock()
+
+
+def fail_with_local_class() -> NoReturn:
+    """Raise an error whose class can't be pickled by name nor by value."""
+
+    class OnlyHere(Exception):
+        lock = threading.Lock()
+
+    raise OnlyHere("made in the worker")
+
+
+class ExplodesWhenBuilt:
+    """A value that can be pickled, and not rebuilt."""
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        return (fail, (ValueError, "can't be rebuilt"))
+
+
+class Unpicklable:
+    """A value that can't be pickled, because of one member."""
+
+    def __init__(self) -> None:
+        self.name = "fine"
+        self.parts = {"lock": threading.Lock()}
+
+
+def unpicklable() -> Unpicklable:
+    """Return what can't be sent to another process."""
+    return Unpicklable()
+
+
+# ---- tasks that kill their process --------------------------------------------------------------
+
+
+def exit_now(code: int = 7) -> NoReturn:
+    """End this process without a word."""
+    os._exit(code)
+
+
+def kill_self(number: int = 9) -> None:
+    """Send this process a signal."""
+    os.kill(os.getpid(), number)
+
+
+def read_null() -> bytes:
+    """Read where no memory is."""
+    return ctypes.string_at(0)
+
+
+DEATHS = {
+    "exit": exit_now,
+    "exit 0": partial(exit_now, 0),
+    "SIGKILL": partial(kill_self, getattr(signal, "SIGKILL", 9)),
+    "SIGTERM": partial(kill_self, signal.SIGTERM),
+    "null pointer": read_null,
+}
+
+
+def die_or_give(how: str | None, value: Any, seconds: float = 0.0) -> Any:
+    """Take so many seconds, then die in that way, or give *value* back."""
+    if seconds:
+        time.sleep(seconds)
+    if how is not None:
+        DEATHS[how]()
+    return value
+
+
+def append_and_die(path: str, word: object, how: str | None) -> None:
+    """Add a line to a file, then die in that way, if any."""
+    append(path, word)
+    die_or_give(how, None)
+
+
+def hold_the_gil(seconds: int) -> None:
+    """Sleep in C code that does not let the interpreter's other threads run."""
+    ctypes.PyDLL(None).sleep(seconds)
