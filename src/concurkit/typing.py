@@ -17,9 +17,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Coroutine
 from concurrent.futures import Executor
-from typing import Any, Literal, TypeAlias, TypedDict
-
-from typing_extensions import TypeVar
+from typing import TYPE_CHECKING, Any, Literal, TypeAlias, TypedDict
 
 from ._options import OnError
 from ._outcome import Outcome, Stopped
@@ -27,7 +25,14 @@ from ._task import Task
 
 __all__ = ["Mode", "OnError", "Outcome", "RunOptions", "Runnable", "Stopped"]
 
-T = TypeVar("T", default=Any)
+if TYPE_CHECKING:
+    from typing_extensions import TypeVar
+
+    T = TypeVar("T", default=Any)
+else:  # importing typing_extensions would take longer than all of this package
+    from typing import TypeVar
+
+    T = TypeVar("T")
 
 Mode: TypeAlias = Literal["auto", "serial", "thread", "process", "async"]
 """The names that every installation knows; `mode=` takes registered names and executors too."""

@@ -156,6 +156,11 @@ class Descriptor:
 
         return (_same, (DupFd(self._fd),))
 
+    def detach(self) -> int:
+        """The descriptor itself: in a forked child, which has it by inheritance."""
+        fd, self._fd = self._fd, -1
+        return fd
+
     def close(self) -> None:
         if self._fd >= 0:
             os.close(self._fd)

@@ -18,7 +18,7 @@ _CHUNK = 1 << 16
 _WIDE = 1 << 20
 
 
-def pair() -> tuple[Any, Any]:
+def pair() -> tuple[connection.Connection, connection.Connection]:
     """A reading and a writing end, as can be handed to a child that is being started."""
     reading, writing = connection.Pipe(duplex=False)
     if sys.platform == "linux":

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import concurrent.futures.process  # noqa: F401 - its exit hook must be registered before ours  # pyright: ignore[reportUnusedImport]
 import contextlib
+import os
 import signal
 import threading
 from concurrent.futures import Future, ProcessPoolExecutor
@@ -27,6 +28,12 @@ _exit.register()
 # writing it can't block; larger ones are left to a thread of their own.
 _SMALL = 8192
 
+# How long a process may take to end when it is told to, before it is killed.
+_PATIENCE = 2.0
+
+
+_forking = threading.Lock()
+
 
 class ProcessSeat:
     """A process that runs batches as they come; a thread of ours reads what it answers."""
@@ -36,11 +43,12 @@ class ProcessSeat:
         self.name = f"process worker {crew.numbers}"
         self.load = 0
         self._crew = crew
+        self._method = method
         self._context = SeatContext(method)
         self._lock = threading.Lock()
         self._flights: dict[int, ProcessFlight] = {}
         self._known: set[int] = set()
-        self._outbox: SimpleQueue[bytes | None] | None = SimpleQueue()
+        self._outbox: SimpleQueue[bytes] | None = SimpleQueue()
         self._started = threading.Event()
         self._gone = threading.Event()
         self._exitcode: int | None = None
@@ -69,7 +77,7 @@ class ProcessSeat:
 
     def close(self) -> None:
         with self._lock:
-            self._send(None)
+            self._send(_wire.CLOSE)
 
     def join(self) -> None:
         self._thread.join()
@@ -103,21 +111,18 @@ class ProcessSeat:
 
     # ---- sending ------------------------------------------------------------------------------
 
-    def _send(self, message: bytes | None) -> None:
-        """Send *message*, or close the pipe behind what was sent; under the lock, never blocking."""
-        if self._outbox is None and message is not None and len(message) > _SMALL:
+    def _send(self, message: bytes) -> None:
+        """Send *message* after those sent before; under the lock, never blocking."""
+        if self._outbox is None and len(message) > _SMALL:
             self._outbox = SimpleQueue()
             threading.Thread(target=self._post, args=(self._outbox,), daemon=True).start()
         if self._outbox is not None:
             self._outbox.put(message)
         elif self._tasks is not None:
             with contextlib.suppress(OSError):  # the process is gone: its reader finds out
-                if message is None:
-                    self._tasks.close()
-                else:
-                    _pipe.send(self._tasks, message)
+                _pipe.send(self._tasks, message)
 
-    def _post(self, outbox: SimpleQueue[bytes | None]) -> None:
+    def _post(self, outbox: SimpleQueue[bytes]) -> None:
         """Send what waits in the outbox, until it is empty."""
         tasks = self._tasks
         assert tasks is not None
@@ -128,9 +133,6 @@ class ProcessSeat:
                     return
                 message = outbox.get()
             with contextlib.suppress(OSError):
-                if message is None:
-                    tasks.close()
-                    return
                 _pipe.send(tasks, message)
 
     # ---- the life of the process, in the seat's own thread --------------------------------------
@@ -149,6 +151,11 @@ class ProcessSeat:
         self._leave_nothing(results)
 
     def _start(self) -> connection.Connection:
+        # A forked child has all that is open: one at a time, or it would hold another's pipes.
+        with _forking if self._method == "fork" else contextlib.nullcontext():
+            return self._start_process()
+
+    def _start_process(self) -> connection.Connection:
         tasks_out, tasks = _pipe.pair()
         control_out, control = _pipe.pair()
         results, results_in = _pipe.pair()
@@ -156,7 +163,7 @@ class ProcessSeat:
             1,
             mp_context=cast("Any", self._context),
             initializer=_worker.prepare,
-            initargs=(tasks_out, control_out, results_in, self._handle()),
+            initargs=(tasks_out, control_out, results_in, self._handle(), dict(os.environ)),
         )
         served = self._pool.submit(_worker.serve)
         for theirs in (tasks_out, control_out, results_in):
@@ -178,6 +185,7 @@ class ProcessSeat:
         # Called in the pool's own thread, the only one that may ask the process for its code.
         process = self._context.process
         if served.exception() is not None and process is not None:
+            process.join(0.5)
             self._exitcode = process.exitcode
         self._gone.set()
 
@@ -239,7 +247,12 @@ class ProcessSeat:
 
     def _leave_nothing(self, results: connection.Connection | None) -> None:
         if self._pool is not None:
+            # A thread that a task started and left may keep the process from ending by itself.
+            killer = threading.Timer(_PATIENCE, self.kill)
+            killer.daemon = True
+            killer.start()
             self._pool.shutdown(wait=True)
+            killer.cancel()
             process = self._context.process
             if process is not None:
                 with contextlib.suppress(ValueError):  # still there, as only a stuck one can be

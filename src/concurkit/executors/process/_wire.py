@@ -9,6 +9,8 @@ import struct
 BATCH = struct.Struct("<QQIBId")
 TIMED, EXACT, TASKS, SINGLE = 1, 2, 4, 8
 
+CLOSE = b""  # no more to come
+
 # On the control pipe: flight, and whether only a batch that has not begun is meant.
 RECALL = struct.Struct("<QB")
 

@@ -19,7 +19,7 @@ from ..._batch import Job, Progress, clock, close_loop, run_quickly, run_some, w
 from ...exceptions import ResultNotPicklableError, TaskNotPicklableError
 from . import _ledger, _pipe
 from ._pickle import culprit, dumps, loads, pack_error
-from ._wire import BATCH, END, EXACT, KEPT, LENGTH, PART, RECALL, REPLY, SINGLE, TASKS, TIMED, UNREAD
+from ._wire import BATCH, CLOSE, END, EXACT, KEPT, LENGTH, PART, RECALL, REPLY, SINGLE, TASKS, TIMED, UNREAD
 
 # Tasks below this are accounted for in windows, of about so many seconds of work.
 _TINY = 2e-6
@@ -53,6 +53,8 @@ class _Worker:
         threading.Thread(target=self._obey, name="concurkit-control", daemon=True).start()
         try:
             for message in _pipe.messages(self._tasks):
+                if message == CLOSE:
+                    return
                 self._take(message)
                 del message
         finally:
@@ -243,12 +245,16 @@ def prepare(
     control: connection.Connection,
     results: connection.Connection,
     handle: Any,
+    environ: dict[str, str],
 ) -> None:
     """Take over this seat's pipes; runs first in the new process."""
     global _worker
     # Ctrl-C reaches the whole process group. What to do about it is the parent's to decide; a
     # handler, not SIG_IGN, so that programs started by a task get the default again.
     signal.signal(signal.SIGINT, lambda *_: None)
+    if environ != os.environ:  # the fork server has that of the moment when it was started
+        os.environ.clear()
+        os.environ.update(environ)
     _worker = _Worker(tasks, control, results, _ledger.open_in_worker(handle))
 
 
