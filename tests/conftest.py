@@ -1,4 +1,4 @@
-"""What every test stands on: Hypothesis profiles, the modes and calls, and a look at what is left."""
+"""What every test stands on: the profiles, the modes and calls, and a look at what is left."""
 
 from __future__ import annotations
 
@@ -147,7 +147,7 @@ def _awaited_on(backend: str) -> Call:
     return call
 
 
-# ---- law 8, after each test -----------------------------------------------------------------------
+# ---- law 8, after each test ---------------------------------------------------------------------
 
 SHARED_MEMORY = Path("/dev/shm")
 

@@ -10,13 +10,15 @@ import sys
 import threading
 import time
 from collections.abc import Callable
+from contextlib import suppress
 from contextvars import ContextVar
 from functools import partial
 from pathlib import Path
+from types import ModuleType
 from typing import Any, NoReturn
 from uuid import uuid4
 
-# ---- what async tasks wait with; imported when needed, since each new worker would pay for it -----
+# ---- what async tasks wait with; imported late, since each new worker would pay for it ----------
 
 
 async def turn() -> None:
@@ -348,6 +350,23 @@ def fail_with_local_class() -> NoReturn:
     raise OnlyHere("made in the worker")
 
 
+def fail_with_class_of_the_worker() -> NoReturn:
+    """Raise an error of a class whose module is nowhere but in this process."""
+    module = ModuleType("made_up")
+    kind = type("OnlyThere", (Exception,), {"__module__": "made_up"})
+    vars(module)["OnlyThere"] = kind
+    sys.modules["made_up"] = module
+    raise kind("made in the worker")
+
+
+def fail_in_a_chain() -> NoReturn:
+    """Raise an error from another."""
+    try:
+        raise ValueError("the first")
+    except ValueError as error:
+        raise RuntimeError("the last") from error
+
+
 class ExplodesWhenBuilt:
     """A value that can be pickled, and not rebuilt."""
 
@@ -393,6 +412,32 @@ DEATHS = {
     "SIGTERM": partial(kill_self, signal.SIGTERM),
     "null pointer": read_null,
 }
+
+
+def tell_pid_and_wait(path: str) -> None:
+    """Write this process's id into a file, then wait to be killed."""
+    append(path, os.getpid())
+    time.sleep(60)
+
+
+def append_slowly_or_die(path: str, word: object, how: str | None) -> object:
+    """Add a line to a file, take a while, then die in that way or give the word back."""
+    append(path, word)
+    return die_or_give(how, word, 0.02)
+
+
+def leave_a_thread() -> str:
+    """Leave a thread behind that would keep this process from ending."""
+    threading.Thread(target=time.sleep, args=(60,)).start()
+    return "started"
+
+
+async def ignore_cancelling(release: threading.Event) -> None:
+    """Take too long, and don't stop when told to."""
+    while not release.is_set():
+        with suppress(BaseException):
+            await pause(0.01)
+        time.sleep(0.001)
 
 
 def die_or_give(how: str | None, value: Any, seconds: float = 0.0) -> Any:

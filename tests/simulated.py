@@ -5,16 +5,13 @@ was given up goes on talking, a task that is asked to stop does not. It also kee
 each task, so what the schedule says of it can be held against that.
 """
 
-# ruff: noqa: SIM300  (assertions read: expected == actual)
-
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Any, Literal, TypeAlias
 
-from concurkit._schedule import Abandon, Batch, Look, Recall, Report, Schedule, Start, Stop, Terms
+from concurkit._schedule import Batch, Report, Terms
 from concurkit.exceptions import TaskCancelledError, WorkerCrashedError
 from concurkit.executors._flight import Ended, GaveBack, Still
 
@@ -114,7 +111,7 @@ class Workers:
         self._timed = timed or terms.timeout is not None
         self._seats: list[Seat] = []
 
-    # ---- what an executor is asked ----------------------------------------------------------------
+    # ---- what an executor is asked --------------------------------------------------------------
 
     def launch(self, batch: Batch, behind: int | None) -> None:
         leader = None if behind is None else self.flights[behind]
@@ -185,7 +182,7 @@ class Workers:
             report.failures = [*report.failures, (flight.position, TaskError(flight.item.index))]
         return report
 
-    # ---- time -----------------------------------------------------------------------------------------
+    # ---- time -----------------------------------------------------------------------------------
 
     def run_until(self, now: float) -> None:
         """Let the workers work up to *now*."""
@@ -249,7 +246,7 @@ class Workers:
         self.restartable.discard(index)
         self.begun[index] = at
 
-    # ---- ends -----------------------------------------------------------------------------------------
+    # ---- ends -----------------------------------------------------------------------------------
 
     def _land(self, flight: SimulatedFlight) -> None:
         """The batch is over, the worker goes on."""

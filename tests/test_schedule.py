@@ -5,6 +5,7 @@
 from __future__ import annotations
 
 import math
+from collections import defaultdict
 from dataclasses import replace
 from typing import Any
 
@@ -37,8 +38,11 @@ from concurkit._schedule import (
 from concurkit.exceptions import TaskCancelledError, TaskTimeoutError, WorkerCrashedError
 from concurkit.executors._flight import Ended, GaveBack, Still
 
-# What rounding may add to a moment.
-_ROUNDING = 1e-9
+# Carrying out an order takes so long: what it is about may have changed a moment later.
+TICK = 1e-6
+
+# What carrying out orders, and rounding, may add to a moment.
+SLACK = 1e-3
 
 # How long a quick batch may take.
 PATIENCE = 0.01
@@ -49,7 +53,7 @@ _calls = st.one_of(
     st.builds(
         Call,
         st.sampled_from(["returns", "raises", "crashes", "hangs"]),
-        st.sampled_from([0.0, 1e-6, 2e-3, 0.05, 0.3, 3.0]),
+        st.sampled_from([0.0, 1e-6, 2e-3, 0.02 + TICK / 2, 0.05, 0.2 + TICK / 2, 3.0]),
         st.booleans(),
     ),
 )
@@ -113,11 +117,11 @@ class Run(RuleBasedStateMachine):
         self.halted = math.inf  # when it was halted
         self.abandoned_by = math.inf
         self.stopped: set[int] = set()  # batches told to stop since the run ends
-        self.told: dict[tuple[int, int], float] = {}  # batch, position: when told that time is up
+        self.told: dict[int, dict[int, float]] = defaultdict(dict)  # batch: position: time was up
         self.was_finished = False
         self.carry_out()
 
-    # ---- what may happen ----------------------------------------------------------------------------
+    # ---- what may happen ------------------------------------------------------------------------
 
     @precondition(lambda self: self.schedule.wanted and not self.ended)
     @rule(portion=st.integers(0, 30), note_end=st.booleans())
@@ -168,34 +172,30 @@ class Run(RuleBasedStateMachine):
         if hasattr(self, "schedule"):
             self.to_the_end()
 
-    # ---- what must always hold ------------------------------------------------------------------------
+    # ---- what must always hold ------------------------------------------------------------------
 
     @invariant()
     def time_is_kept(self) -> None:
         """Law 7, and no wait without a wake-up."""
-        if not hasattr(self, "schedule"):
-            return
         now, timeout, wake = self.workers.now, self.terms.timeout, self.schedule.wake
         assert wake is None or wake > now
         due = [math.inf]
         for flight in self.unreported():
             number, since = flight.batch.number, flight.task_since
             if since is not None and timeout is not None:
-                # If the task before was to be stopped and ended first, this one is looked at later.
-                told = [self.told.get((number, flight.position - back), -1.0) for back in (0, 1)]
-                due.append(max(since + timeout, max(told) + _GRACE))
+                # If a task before was to be stopped and ended first, this one is looked at later.
+                told = max(self.told[number].values(), default=-1.0)
+                due.append(max(since + timeout, told + _GRACE))
             if self.halted < math.inf:
                 due.append(self.abandoned_by)
             elif number not in self.stopped and self.terms.strength != "abandoned":
                 due.append(self.first_failure + _SETTLE)
-        assert now < min(due) + _ROUNDING
-        assert min(due) + _ROUNDING >= (math.inf if wake is None else wake)
+        assert now < min(due) + SLACK
+        assert min(due) + SLACK >= (math.inf if wake is None else wake)
 
     @invariant()
     def nobody_waits_in_vain(self) -> None:
         """Law 12: a worker is idle only if there is nothing to do."""
-        if not hasattr(self, "schedule"):
-            return
         waiting = self.read - len(self.settled) - sum(self.kept.values())
         if self.bound == math.inf and self.places() > 0:
             assert 0 == waiting
@@ -206,7 +206,7 @@ class Run(RuleBasedStateMachine):
     @invariant()
     def nothing_starts_after_the_end(self) -> None:
         """Once what was asked has reached the workers, no task above the failed one can start."""
-        if not hasattr(self, "schedule") or self.requests or self.bound == math.inf:
+        if self.requests or self.bound == math.inf:
             return
         for flight in self.unreported():
             begun = flight.position + (flight.since is not None)
@@ -216,14 +216,12 @@ class Run(RuleBasedStateMachine):
     @invariant()
     def the_end_is_final(self) -> None:
         """A run that is finished stays so, and has nothing on its way."""
-        if not hasattr(self, "schedule"):
-            return
         finished = self.schedule.finished
         assert finished or not self.was_finished
         assert not (finished and self.active)
         self.was_finished = finished
 
-    # ---- the part of a driver ---------------------------------------------------------------------------
+    # ---- the part of a driver -------------------------------------------------------------------
 
     def carry_out(self) -> None:
         """Do what the schedule wants, until it wants nothing more."""
@@ -233,13 +231,15 @@ class Run(RuleBasedStateMachine):
             orders = schedule.orders(workers.now)
             self.take_settled()
             stills = [event for event in workers.events if isinstance(event, Still)]
-            if not orders and not read and not stills:
+            wake = schedule.wake
+            if not (orders or read or stills) and (wake is None or wake > workers.now):
                 return
             for order in orders:
                 number = order.batch.number if isinstance(order, Start) else order.number
                 assert isinstance(order, Start) or number in self.active
             for order in orders:
                 self.obey(order)
+                workers.run_until(workers.now + TICK)
             for still in stills:  # the next task's timeout runs already: these can't wait
                 workers.events.remove(still)
                 self.apply(still)
@@ -250,7 +250,6 @@ class Run(RuleBasedStateMachine):
         if isinstance(order, Start):
             self.check_start(order)
             workers.launch(order.batch, order.behind)
-            workers.run_until(workers.now)
             return
         if order.number not in self.active:  # abandoned a moment ago
             return
@@ -362,7 +361,7 @@ class Run(RuleBasedStateMachine):
         assert len(self.settled) == tally.ended
         assert len(self.settled) - list(self.settled.values()).count("value") == tally.failed
 
-    # ---- what each order and each outcome must be -----------------------------------------------------
+    # ---- what each order and each outcome must be -----------------------------------------------
 
     def heads(self) -> list[int]:
         """Batches that wait for no other: one for each worker that has work."""
@@ -403,7 +402,7 @@ class Run(RuleBasedStateMachine):
         now = self.workers.now
         if position >= 0:
             assert self.terms.timeout is not None
-            self.told.setdefault((number, position), now)
+            self.told[number].setdefault(position, now)
         else:
             self.stopped.add(number)
             assert self.bound < math.inf
@@ -443,7 +442,7 @@ class Run(RuleBasedStateMachine):
             assert str(index) == str(error)
         elif isinstance(error, TaskTimeoutError):
             assert self.terms.timeout is not None
-            assert self.workers.lost[index] + _ROUNDING >= self.terms.timeout
+            assert self.workers.lost[index] + SLACK >= self.terms.timeout
             assert failed.stopped in (self.terms.strength, "abandoned")
         else:
             assert isinstance(error, TaskCancelledError)
@@ -454,7 +453,7 @@ class Run(RuleBasedStateMachine):
                 self.first_failure = self.workers.now
             self.bound = min(self.bound, index)
         if self.timed and failed.worker:
-            assert math.isclose(self.workers.begun[index], failed.started, abs_tol=_ROUNDING)
+            assert math.isclose(self.workers.begun[index], failed.started, abs_tol=SLACK)
 
     def settle(self, index: int, how: str) -> None:
         assert index < self.read

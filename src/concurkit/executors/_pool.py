@@ -64,12 +64,15 @@ class Crew:
         self.numbers = 0
         self._stillborn = 0
 
-    def launch(self, flights: Sequence[tuple[Any, Any]]) -> None:
-        """Start each flight on a free seat, behind another flight, or when a seat is free."""
+    def launch(self, flights: Sequence[tuple[Any, Any]], again: bool = False) -> None:
+        """Start each flight on a free seat, behind another flight, or when a seat is free.
+
+        What was launched before, and lost its seat, is launched *again* also when closed.
+        """
         need: list[Any] = []
         given: list[tuple[Any, Any]] = []
         with self._lock:
-            if self.closed:
+            if self.closed and not again:
                 raise RuntimeError("this executor was shut down; make a new one")
             for flight, behind in flights:
                 seat = None if behind is None else behind.seat
@@ -234,10 +237,13 @@ class PoolExecutor(Executor):
         batch = Batch(0, range(1), [Task(fn, *args, **kwargs)], True, 0.0)
         context = task_context(self.max_workers, self.home)
         job = Job(None, context, exact=True, share=inside().share * self.max_workers)
-        claim = future.set_running_or_notify_cancel
-        flight = self._flight(batch, job, settle(future), claim)
-        if flight.encode():
-            self._crew.launch([(flight, None)])
+
+        def start(claim: Claim | None = None) -> None:
+            flight = self._flight(batch, job, settle(future, start), claim)
+            if flight.encode():
+                self._crew.launch([(flight, None)], again=claim is None)
+
+        start(future.set_running_or_notify_cancel)
         return future
 
     @contextmanager
@@ -264,8 +270,8 @@ class PoolExecutor(Executor):
             self._crew.join()
 
 
-def settle(future: Future[Any]) -> Tell:
-    """Give a future what its one-task batch came to."""
+def settle(future: Future[Any], again: Callable[[], None] | None = None) -> Tell:
+    """Give a future what its one-task batch came to; *again* starts one that never began."""
 
     def tell(event: Any) -> None:
         if type(event) is not Ended or future.cancelled():
@@ -276,6 +282,11 @@ def settle(future: Future[Any]) -> Tell:
             future.set_exception(error)
         elif report.values:
             future.set_result(report.values[0])
+        elif future.running() and again is not None:
+            try:
+                again()
+            except BaseException as trouble:
+                future.set_exception(trouble)
         else:
             future.cancel()
             future.set_running_or_notify_cancel()

@@ -102,6 +102,7 @@ class ProcessSeat:
 
     def kill(self) -> None:
         """End the process now, whatever it does."""
+        self._crew.lost(self)  # nobody may be given this seat any more
         with self._lock:
             self._kill = True
             process = self._context.process

@@ -1,0 +1,71 @@
+"""The keyword arguments, and annotations of the user's own made of `concurkit.typing`."""
+
+from collections.abc import Iterable
+from concurrent.futures import Executor, Future, ThreadPoolExecutor
+from typing import Any, TypeVar, Unpack, assert_type
+
+from sample import HERE, parse, ping, size
+
+from concurkit import (
+    AsyncExecutor,
+    Outcome,
+    ProcessExecutor,
+    SerialExecutor,
+    Success,
+    Task,
+    ThreadExecutor,
+    aio,
+    run_concurrently,
+)
+from concurkit.typing import Mode, Runnable, RunOptions
+
+T = TypeVar("T")
+i = Task(size, HERE)
+
+
+def modes(known: Mode, registered: str, executor: Executor) -> None:
+    assert_type(run_concurrently([i], mode="auto"), list[int])
+    assert_type(run_concurrently([i], mode="serial"), list[int])
+    assert_type(run_concurrently([i], mode="process"), list[int])
+    assert_type(run_concurrently([i], mode="dask"), list[int])
+    assert_type(run_concurrently([i], mode=known), list[int])
+    assert_type(run_concurrently([i], mode=registered), list[int])
+    assert_type(run_concurrently([i], mode=executor), list[int])
+
+
+def executors() -> None:
+    with ThreadExecutor(2) as threads, ProcessExecutor(start_method="spawn") as processes:
+        assert_type(run_concurrently([i], mode=threads), list[int])
+        assert_type(run_concurrently((i, ping()), mode=processes), tuple[int, float])
+    with AsyncExecutor(backend="trio") as loop, ThreadPoolExecutor() as pool:
+        assert_type(run_concurrently([i], mode=loop, on_error="collect"), list[Outcome[int]])
+        assert_type(run_concurrently([i], mode=pool), list[int])
+    assert_type(SerialExecutor().submit(size, HERE), Future[int])
+    assert_type(ThreadExecutor().submit(parse, HERE, encoding="ascii"), Future[list[str]])
+
+
+def numbers() -> None:
+    run_concurrently([i], max_workers=2, timeout=3, chunksize=10)
+    run_concurrently([i], max_workers=None, timeout=0.5, chunksize="auto")
+    run_concurrently([i], timeout=None)
+
+
+def handed_on(tasks: Iterable[Runnable[T]], **options: Unpack[RunOptions]) -> list[T]:
+    outcomes = run_concurrently(tasks, on_error="collect", **options)
+    assert_type(outcomes, list[Outcome[T]])
+    return [outcome.value for outcome in outcomes if isinstance(outcome, Success)]
+
+
+async def handed_on_and_awaited(tasks: list[Runnable[T]], **options: Unpack[RunOptions]) -> list[T]:
+    return await aio.run_concurrently(tasks, **options)
+
+
+def any_runnable() -> list[Runnable[Any]]:
+    tasks: list[Runnable[float]] = [ping, ping(), lambda: 0.5, Task(float, "1")]
+    assert_type(run_concurrently(tasks), list[float])
+    assert_type(handed_on([i], mode="thread", timeout=1), list[int])
+    return [*tasks, *Task.map(parse, [HERE])]
+
+
+def arguments_from_a_dict(arguments: dict[str, Any]) -> list[int]:
+    return run_concurrently([i], **arguments)
