@@ -19,7 +19,7 @@ from ...exceptions import (
 from .._flight import Claim, Ended, GaveBack, Still, Tell
 from .._pool import Crew
 from ._ledger import Ledger
-from ._pickle import culprit, dumps, loads, unpack_error
+from ._pickle import culprit, dumps, dumps_items, loads, unpack_error
 from ._wire import BATCH, EXACT, SINGLE, TASKS, TIMED
 
 if TYPE_CHECKING:
@@ -54,7 +54,7 @@ class ProcessFlight:
         """Turn the items into bytes; False if that failed and was reported."""
         try:
             self._function()
-            self._items = dumps(self.batch.items)
+            self._items = dumps_items(self.batch.items)
         except BaseException as error:
             self._refuse(_unsendable(self.batch.items[0], self.job, error))
             return False

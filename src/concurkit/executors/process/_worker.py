@@ -8,6 +8,7 @@ process dies in the next instant stands in the ledger: see `_ledger`.
 from __future__ import annotations
 
 import os
+import pickle
 import signal
 import threading
 import time
@@ -18,12 +19,12 @@ from typing import Any
 from ..._batch import Job, Progress, clock, close_loop, run_quickly, run_some, worker_context
 from ...exceptions import ResultNotPicklableError, TaskNotPicklableError
 from . import _ledger, _pipe
-from ._pickle import culprit, dumps, loads, pack_error
+from ._pickle import culprit, dumps, loads, pack_error, plain
 from ._wire import BATCH, CLOSE, END, EXACT, KEPT, LENGTH, PART, RECALL, REPLY, SINGLE, TASKS, TIMED, UNREAD
 
 # Tasks below this are accounted for in windows, of about so many seconds of work.
 _TINY = 2e-6
-_WINDOW = 50e-6
+_WINDOW = 100e-6
 
 
 class _Worker:
@@ -106,7 +107,7 @@ class _Worker:
         progress.since = start = now = clock()
         progress.begun = True
         unsent: list[bytes] = []
-        size = 1 if job.exact or hint >= _TINY else 8
+        size = 1 if job.exact or hint >= _TINY else 32
         busy = 0.0
         while True:
             while ledger.hold:  # the parent is about to kill: what has not started must not start
@@ -193,11 +194,8 @@ def _records(progress: Progress, first: int) -> list[bytes]:
     values, ends = progress.values[first:], progress.ends[first:]
     failures = {at: error for at, error in progress.failures if at >= first}
     if not failures:
-        if len(values) == 1 or _PLAIN.issuperset(map(type, values)):
-            try:
-                return [_placed(first, dumps((values, None, ends)))]
-            except Exception:
-                pass
+        if plain(values):  # one pickle for all: none of them can fail to be rebuilt
+            return [_placed(first, pickle.dumps((values, None, ends), pickle.HIGHEST_PROTOCOL))]
     return [
         _record(first + i, value, failures.get(first + i), ends[i : i + 1])
         for i, value in enumerate(values)
@@ -222,10 +220,6 @@ def _record(
 
 def _placed(position: int, data: bytes) -> bytes:
     return position.to_bytes(4, "little") + data
-
-
-# Values of these types can't fail to be rebuilt, so a window of them may share one pickle.
-_PLAIN = frozenset({int, float, complex, str, bytes, bool, type(None)})
 
 
 def _unreadable(error: BaseException) -> BaseException:
