@@ -42,6 +42,7 @@ class Slots:
         self._inbox: deque[SlotFlight] = deque()
         self._parked: list[anyio.Event] = []
         self._count = 0  # slots, less those whose task was abandoned
+        self.abandoned = 0  # slots whose task goes on all the same
         self._coming = 0  # slots on their way to the inbox
         self._closed = False
         self._empty: anyio.Event | None = None
@@ -105,6 +106,7 @@ class Slots:
     def lose_slot(self) -> None:
         """A slot's task was abandoned: another may take its place."""
         self._count -= 1
+        self.abandoned += 1
         self._wake()
 
     def shutdown(self) -> None:
@@ -162,7 +164,9 @@ class Slots:
                 if not suspended:  # let the loop's other tasks have their turn
                     await anyio.lowlevel.checkpoint()
         finally:
-            if flight is None or not flight.over:
+            if flight is not None and flight.over:
+                self.abandoned -= 1
+            else:
                 self._count -= 1
                 if self._empty is not None and self._count <= 0:
                     self._empty.set()

@@ -28,6 +28,7 @@ R = TypeVar("R")
 
 # How long a shutdown waits for a loop that a task does not give back.
 _PATIENCE = 1.0
+_SHORT = 0.05  # where it is known that one was abandoned and goes on
 
 
 class AsyncExecutor(Executor):
@@ -173,7 +174,8 @@ class _LoopThread:
             slots = self._slots
             while thread.is_alive() and slots is not None and slots.busy:
                 thread.join(0.05)
-            thread.join(_PATIENCE)  # what is left are tasks that were abandoned
+            stuck = slots is not None and slots.abandoned
+            thread.join(_SHORT if stuck else _PATIENCE)
 
     def _run(self) -> None:
         try:

@@ -157,9 +157,16 @@ class ProcessSeat:
             return self._start_process()
 
     def _start_process(self) -> connection.Connection:
-        tasks_out, tasks = _pipe.pair()
-        control_out, control = _pipe.pair()
-        results, results_in = _pipe.pair()
+        pipes = [_pipe.pair() for _ in range(3)]
+        try:
+            return self._start_over(pipes)
+        except BaseException:
+            for end in (end for pair in pipes for end in pair):
+                end.close()
+            raise
+
+    def _start_over(self, pipes: list[tuple[Any, Any]]) -> connection.Connection:
+        (tasks_out, tasks), (control_out, control), (results, results_in) = pipes
         self._pool = ProcessPoolExecutor(
             1,
             mp_context=cast("Any", self._context),
