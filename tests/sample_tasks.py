@@ -257,6 +257,20 @@ async def linger_async(release: threading.Event | None, overdue: bool) -> str:
     return "in time"
 
 
+def wait_for_file(path: str, value: Any = None) -> Any:
+    """Return *value* when there is a file at *path*."""
+    while not os.path.exists(path):
+        time.sleep(0.001)
+    return value
+
+
+def note_and_wait_for_file(started: str, path: str) -> str:
+    """Make the file *started*, then wait until there is one at *path*."""
+    Path(started).touch()
+    wait_for_file(path)
+    return "done"
+
+
 def meet(place: str, guests: int) -> None:
     """Come to the directory *place* and wait there until all the guests have."""
     Path(place, f"{os.getpid()}-{threading.get_ident()}").touch()

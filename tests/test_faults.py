@@ -1,4 +1,4 @@
-"""Real faults: workers that die, errors that can't travel, tasks that hang, print or return too much."""
+"""Real faults: workers that die, errors that travel badly, tasks that hang or return too much."""
 
 # ruff: noqa: SIM300  (assertions read: expected == actual)
 
@@ -141,7 +141,7 @@ def test_a_worker_killed_just_before_a_run_costs_nothing(
 def test_what_had_ended_before_a_crash_is_kept_and_nothing_runs_twice(
     call: Call, processes: ProcessExecutor, tmp_path: Path
 ) -> None:
-    """In a batch of slow tasks, those before the crash keep their results, those behind run once."""
+    """In a batch of slow tasks, those before a crash keep their results, those behind run once."""
     path = str(tmp_path / "started")
     deaths = [None] * 5 + ["SIGKILL"] + [None] * 6
     tasks = Task.map(sample_tasks.append_slowly_or_die, [path] * 12, range(12), deaths)

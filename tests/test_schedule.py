@@ -9,6 +9,7 @@ from collections import defaultdict
 from dataclasses import replace
 from typing import Any
 
+import pytest
 from hypothesis import settings
 from hypothesis import strategies as st
 from hypothesis.stateful import (
@@ -20,6 +21,7 @@ from hypothesis.stateful import (
 )
 from simulated import Call, Item, TaskError, Workers
 
+from concurkit._lanes import Lanes
 from concurkit._schedule import (
     _GRACE,
     _SETTLE,
@@ -463,3 +465,748 @@ class Run(RuleBasedStateMachine):
 
 TestRun = Run.TestCase
 TestRun.settings = settings(stateful_step_count=40)
+
+
+# ---- the subtle rules, one at a time --------------------------------------------------------------
+
+
+def supplied(count: int, **terms: Any) -> Schedule:
+    """A schedule of one worker that has read its whole input of *count* tasks."""
+    schedule = Schedule(Terms(**{"workers": 1, **terms}))
+    schedule.supply([f"item {index}" for index in range(count)])
+    schedule.no_more()
+    return schedule
+
+
+def starts(schedule: Schedule, now: float = 0.0) -> list[Start]:
+    """The batches that the schedule wants started, when it wants nothing else."""
+    orders = schedule.orders(now)
+    assert all(isinstance(order, Start) for order in orders)
+    return [order for order in orders if isinstance(order, Start)]
+
+
+def started(schedule: Schedule, now: float = 0.0) -> list[list[int]]:
+    """The indices of the tasks in each batch that the schedule wants started."""
+    return [list(start.batch.indices) for start in starts(schedule, now)]
+
+
+def returned(count: int, each: float = 0.0, **report: Any) -> Report:
+    """*count* tasks have returned, after so many seconds each."""
+    return Report(values=[None] * count, busy=count * each, **report)
+
+
+def quick(**terms: Any) -> Schedule:
+    """A schedule whose first task, of very many, proved quick, and whose batches stay at one."""
+    schedule = supplied(1000, **{"chunksize": 1, "ahead": 2, "grain": 0.001, **terms})
+    schedule.orders(0.0)
+    schedule.ended(1, returned(1, 1e-6), 0.0)
+    return schedule
+
+
+def outcomes(schedule: Schedule) -> dict[int, Any]:
+    """What came of each task: its error, None if it returned."""
+    found: dict[int, Any] = {}
+    for one in schedule.settled:
+        if isinstance(one, Failed):
+            found[one.index] = one.error
+        else:
+            found.update(dict.fromkeys(one.indices))
+    return found
+
+
+class TestBatches:
+    """How many tasks travel together."""
+
+    def test_growth(self) -> None:
+        """A batch is at most eight times the last one that proved tiny, and fits the grain."""
+        schedule = supplied(100_000, grain=0.001)
+        sizes = []
+        for number in range(1, 7):
+            [start] = starts(schedule)
+            sizes.append(len(start.batch.indices))
+            schedule.ended(number, returned(sizes[-1], 1e-6), 0.0)
+
+        assert [1, 8, 64, 512, 1000, 1000] == sizes
+
+    def test_growth_is_earned_by_one_batch(self) -> None:
+        """Many batches of one task prove no more than one of them does."""
+        schedule = supplied(100_000, workers=8)
+        schedule.orders(0.0)
+        for number in range(1, 9):
+            schedule.ended(number, returned(1, 1e-6), 0.0)
+
+        assert [8] * 8 == [len(start.batch.indices) for start in starts(schedule)]
+
+    def test_a_small_batch_that_comes_late_does_not_undo_growth(self) -> None:
+        """What a larger batch has proved holds after a smaller one is reported."""
+        schedule = supplied(100_000, workers=2)
+        schedule.orders(0.0)
+        schedule.ended(1, returned(1, 1e-6), 0.0)
+        schedule.orders(0.0)
+        schedule.ended(3, returned(8, 1e-6), 0.0)
+        schedule.orders(0.0)
+        schedule.ended(2, returned(1, 1e-6), 0.0)
+
+        assert [64] == [len(indices) for indices in started(schedule)]
+
+    def test_a_task_that_is_not_tiny_travels_alone(self) -> None:
+        """Tasks as long as the grain are never put together."""
+        schedule = supplied(10, grain=0.001)
+        schedule.orders(0.0)
+        schedule.ended(1, returned(1, 0.001), 0.0)
+
+        assert [[1]] == started(schedule)
+
+    def test_slower_is_believed_at_once(self) -> None:
+        """One slow task after tiny ones, and the next batch has one task again."""
+        schedule = supplied(100)
+        schedule.orders(0.0)
+        schedule.ended(1, returned(1, 1e-6), 0.0)
+        schedule.orders(0.0)
+        schedule.gave_back(2, 1, 0.0)
+        schedule.ended(2, returned(1, 0.5), 0.0)
+
+        assert [[2]] == started(schedule)
+
+    def test_a_batch_that_was_made_to_wait(self) -> None:
+        """Of a batch, four times slower is believed, no more: the system may have let it wait."""
+        schedule = supplied(10_000)
+        schedule.orders(0.0)
+        schedule.ended(1, returned(1, 1e-5), 0.0)
+        schedule.orders(0.0)
+        schedule.ended(2, returned(8, 1.0), 0.0)
+
+        assert [25] == [len(indices) for indices in started(schedule)]
+
+    def test_quicker_is_believed_by_and_by(self) -> None:
+        """After a slow task, quick ones are trusted only as far as half their news goes."""
+        schedule = supplied(100, grain=0.001)
+        schedule.orders(0.0)
+        schedule.ended(1, returned(1, 0.001), 0.0)
+        schedule.orders(0.0)
+        schedule.ended(2, returned(1, 0.0), 0.0)
+
+        assert [2] == [len(indices) for indices in started(schedule)]
+
+    def test_tasks_too_quick_for_the_clock(self) -> None:
+        """Batches grow while nothing can be measured; the first measure is believed."""
+        schedule = supplied(1000)
+        sizes = []
+        for number, each in enumerate([0.0, 0.0, 0.01, 0.01], 1):
+            [start] = starts(schedule)
+            sizes.append(len(start.batch.indices))
+            schedule.ended(number, returned(sizes[-1], each), 0.0)
+
+        assert [1, 8, 64, 1] == sizes
+
+    def test_a_worker_that_was_lost_teaches_nothing(self) -> None:
+        """How long the tasks of a batch took is not known if the last one was lost."""
+        schedule = supplied(100, fail_fast=False)
+        schedule.orders(0.0)
+        schedule.ended(1, returned(1, 1e-4), 0.0)
+        schedule.orders(0.0)
+        lost = WorkerCrashedError("gone")
+        schedule.ended(2, Report(values=[None] * 3, lost=lost), 0.0)
+
+        assert [1e-4] == [start.batch.hint for start in starts(schedule)]
+
+    def test_hint(self) -> None:
+        """A worker is told how long a task will take; infinity while nobody knows."""
+        schedule = supplied(10)
+        [first] = starts(schedule)
+        schedule.ended(1, returned(1, 0.002), 0.0)
+        [second] = starts(schedule)
+
+        assert (math.inf, 0.002) == (first.batch.hint, second.batch.hint)
+
+    def test_the_last_batches_shrink(self) -> None:
+        """Where it is known how many tasks there are, the workers end together."""
+        schedule = supplied(2000, workers=2, grain=0.01, length=2000)
+        sizes = []
+        now: list[Start] = []
+        while now := now[1:] + starts(schedule):
+            sizes.append(len(now[0].batch.indices))
+            schedule.ended(now[0].batch.number, returned(sizes[-1], 1e-5), 0.0)
+
+        assert 2000 == sum(sizes)
+        assert [1, 1, 8, 8, 64, 64, 464] == sizes[:7]
+        assert sorted(sizes[6:], reverse=True) == sizes[6:]
+        assert min(sizes[6:-2]) >= 500 // 8
+
+    def test_an_input_of_unknown_length_is_not_shared_out(self) -> None:
+        """Batches shrink only when the end is in sight."""
+        schedule = supplied(20, workers=2)
+        schedule.orders(0.0)
+        schedule.ended(1, returned(1, 1e-6), 0.0)
+
+        assert [list(range(2, 10))] == started(schedule)
+
+    def test_a_wrong_length_stops_nothing(self) -> None:
+        """An input longer than it was said to be is read to its end."""
+        schedule = Schedule(Terms(workers=1, length=1))
+        for number in range(1, 6):
+            assert schedule.wanted > 0
+            schedule.supply(["item"] * schedule.wanted)
+            [start] = starts(schedule)
+            schedule.ended(number, returned(len(start.batch.indices), 1e-6), 0.0)
+
+        assert schedule.wanted > 0
+
+    def test_chunksize(self) -> None:
+        """A size chosen by hand is kept to, whatever the tasks prove to be."""
+        schedule = supplied(7, chunksize=3)
+
+        assert [[0, 1, 2]] == started(schedule)
+        schedule.ended(1, returned(3, 1e-9), 0.0)
+        assert [[3, 4, 5]] == started(schedule)
+        schedule.ended(2, returned(3, 9.0), 0.0)
+        assert [[6]] == started(schedule)
+
+    def test_wanted(self) -> None:
+        """The input is read one batch at a time, as far as there are free workers."""
+        schedule = Schedule(Terms(workers=2, chunksize=3))
+
+        assert 3 == schedule.wanted
+        schedule.supply(["item"] * 2)
+        assert 3 == schedule.wanted
+        schedule.supply(["item"] * 3)
+        assert 1 == schedule.wanted
+        schedule.orders(0.0)
+        assert 0 == schedule.wanted
+        schedule.ended(1, returned(2), 0.0)
+        assert 3 == schedule.wanted
+
+    def test_an_empty_portion_of_input(self) -> None:
+        """Reading nothing starts nothing."""
+        schedule = Schedule(Terms(workers=2))
+        schedule.supply([])
+        schedule.supply(["item"])
+
+        assert [[0]] == started(schedule)
+        assert schedule.wanted == 1
+        assert not schedule.finished
+
+
+class TestLanes:
+    """Which batch waits behind which."""
+
+    def test_nothing_waits_while_nothing_is_known(self) -> None:
+        """The first batches have a worker each."""
+        schedule = supplied(10, workers=2, ahead=2)
+
+        assert [None, None] == [start.behind for start in starts(schedule)]
+
+    def test_ahead_while_quick(self) -> None:
+        """Once tasks prove quick, each worker has one batch more, the oldest first."""
+        schedule = quick(workers=2)
+
+        assert [(3, None), (4, 2), (5, 3)] == [
+            (start.batch.number, start.behind) for start in starts(schedule)
+        ]
+
+    def test_not_ahead_once_slow(self) -> None:
+        """Tasks that take longer than two grains wait for a free worker."""
+        schedule = quick(workers=2)
+        schedule.orders(0.0)
+        schedule.ended(2, returned(1, 0.0021), 0.0)
+        schedule.ended(3, returned(1, 0.0021), 0.0)
+
+        assert [] == starts(schedule)
+
+    def test_not_ahead_of_large_chunks(self) -> None:
+        """It is the batch that must be quick, not the task."""
+        schedule = supplied(100, chunksize=10, ahead=2, grain=0.001)
+        schedule.orders(0.0)
+        schedule.ended(1, returned(10, 0.0003), 0.0)
+
+        assert [None] == [start.behind for start in starts(schedule)]
+
+    def test_a_batch_that_waits_too_long_goes_elsewhere(self) -> None:
+        """It is asked back unless it has begun, and none waits behind that slow one again."""
+        schedule = quick(workers=2)
+        schedule.orders(0.0)  # 4 behind 2, 5 behind 3
+        schedule.ended(3, returned(1, 1e-6), 0.0)
+        assert [5] == [start.behind for start in starts(schedule)]  # 6
+        assert 0.01 == schedule.wake
+        assert [Recall(4, unbegun=True), Recall(6, unbegun=True)] == schedule.orders(0.01)
+        schedule.ended(5, returned(1, 1e-6), 0.01)
+        schedule.ended(4, Report(), 0.01)
+
+        assert [([3], 6)] == [(list(s.batch.indices), s.behind) for s in starts(schedule, 0.01)]
+
+    def test_a_chunk_sized_by_hand_is_never_shared_out(self) -> None:
+        """Only a batch that waits is asked back, whole."""
+        schedule = supplied(100, chunksize=10)
+        schedule.orders(0.0)
+
+        assert schedule.wake is None
+
+    def test_crash_of_the_batch_before(self) -> None:
+        """A batch that waited behind a crash comes back whole and starts again, in order."""
+        schedule = quick()
+        assert [None, 2] == [start.behind for start in starts(schedule)]
+        schedule.ended(2, Report(lost=WorkerCrashedError("gone")), 0.0)
+        schedule.ended(3, Report(), 0.0)
+
+        assert schedule.finished  # the failure ended the run
+
+    @pytest.mark.parametrize("first", [1, 2])
+    def test_leaving_in_any_order(self, first: int) -> None:
+        """The worker is free once both its batches are over, whichever ends first."""
+        lanes = Lanes(1, ahead=True)
+        lanes.enter(1)
+        assert 1 == lanes.enter(2)
+        assert 0 == lanes.room(quick=True)
+        lanes.leave(first)
+        assert (1, 1) == (lanes.busy, lanes.room(quick=True))
+        assert 3 - first == lanes.enter(3)
+        assert 0 == lanes.room(quick=True)
+        lanes.leave(3)
+        lanes.leave(3 - first)
+
+        assert (0, 1) == (lanes.busy, lanes.room(quick=True))
+
+    def test_slow(self) -> None:
+        """Nothing waits behind a slow batch; what it gives place to does not share its fault."""
+        lanes = Lanes(1, ahead=True)
+        lanes.enter(1)
+        lanes.enter(2)
+        lanes.slow(2)  # since the one before it is slow
+        lanes.leave(2)
+        assert 0 == lanes.room(quick=True)
+        lanes.leave(1)
+        lanes.enter(3)
+
+        assert 1 == lanes.room(quick=True)
+
+    def test_turns(self) -> None:
+        """Where workers take turns, two quick batches are enough; slow ones don't count."""
+        schedule = supplied(100, workers=5, shared=True, chunksize=1)
+        schedule.orders(0.0)
+        for number in (1, 2, 3):
+            schedule.ended(number, returned(1, 1e-6), 0.0)
+        assert [] == starts(schedule)  # 4 and 5 are under way
+        assert 0.01 == schedule.wake
+        assert [[5], [6], [7]] == started(schedule, 0.01)  # 4 and 5 wait for something
+        for number in (6, 7, 8):
+            schedule.ended(number, returned(1, 1e-6), 0.01)
+
+        assert [[8], [9]] == started(schedule, 0.01)
+
+
+class TestSlowBatches:
+    """A batch that turns out slow is shared out again."""
+
+    def test_recall(self) -> None:
+        """What a slow batch has not started goes to other workers, in the input's order."""
+        schedule = supplied(30, workers=2)
+        schedule.orders(0.0)
+        schedule.ended(1, returned(1, 1e-6), 0.0)
+        assert [list(range(2, 10))] == started(schedule)
+        assert 0.01 == schedule.wake
+        assert [Recall(3, unbegun=False)] == schedule.orders(0.01)
+        assert schedule.wake is None
+        schedule.gave_back(3, 2, 0.01)
+        schedule.ended(2, returned(1, 1e-6), 0.01)
+
+        assert [[4]] == started(schedule, 0.01)
+
+    def test_what_is_given_back_twice(self) -> None:
+        """Only what was not given back before starts again."""
+        schedule = supplied(9)
+        schedule.orders(0.0)
+        schedule.ended(1, returned(1, 1e-6), 0.0)
+        schedule.orders(0.0)
+        schedule.gave_back(2, 5, 0.0)
+        schedule.gave_back(2, 3, 0.0)
+        schedule.gave_back(2, 4, 0.0)
+        schedule.ended(2, returned(3, 1e-6), 0.0)
+        seen = started(schedule)
+        while not schedule.finished:
+            schedule.ended(len(seen) + 2, returned(len(seen[-1])), 0.0)
+            seen += started(schedule)
+
+        assert list(range(4, 9)) == [index for batch in seen for index in batch]
+
+    def test_the_end_overtakes_what_was_given_back(self) -> None:
+        """A report that is short says the same as giving back."""
+        schedule = supplied(9)
+        schedule.orders(0.0)
+        schedule.ended(1, returned(1, 1e-6), 0.0)
+        schedule.orders(0.0)
+        schedule.ended(2, returned(3, 1e-6), 0.0)
+        schedule.gave_back(2, 3, 0.0)
+
+        assert [list(range(4, 9))] == started(schedule)
+
+    def test_a_batch_of_one_task_is_not_recalled(self) -> None:
+        """There is nothing to share out, and nothing waits."""
+        schedule = supplied(2)
+        schedule.orders(0.0)
+
+        assert schedule.wake is None
+
+
+class TestTimeouts:
+    """A task has so many seconds, from its own start."""
+
+    @pytest.fixture
+    def schedule(self) -> Schedule:
+        """One batch of three tasks on a worker that can be killed, under a timeout of 1 s."""
+        schedule = supplied(3, chunksize=3, timeout=1.0, strength="killed", fail_fast=False)
+        schedule.orders(0.0)
+        assert 1.0 == schedule.wake
+        assert [] == schedule.orders(0.999)
+        assert [Look(1)] == schedule.orders(1.0)
+        return schedule
+
+    def test_not_begun(self, schedule: Schedule) -> None:
+        """A batch that waits in a queue is looked at again, and harmed by no timeout."""
+        schedule.seen(1, 0, None, 1.0)
+
+        assert 2.0 == schedule.wake
+        assert [] == schedule.orders(1.0)
+
+    def test_within_its_time(self, schedule: Schedule) -> None:
+        """The next look is when the task that runs now will be over its time."""
+        schedule.seen(1, 1, 0.7, 1.0)
+
+        assert 1.7 == schedule.wake
+        assert [Look(1)] == schedule.orders(1.7)
+
+    def test_stop_then_abandon(self, schedule: Schedule) -> None:
+        """A task over its time is stopped; one that does not let itself be stopped is abandoned."""
+        schedule.seen(1, 1, 0.0, 1.0)
+        assert [Stop(1, 1)] == schedule.orders(1.0)
+        assert 1.06 == schedule.wake
+        assert [Abandon(1, 1)] == schedule.orders(1.06)
+        lost = TaskCancelledError("abandoned")
+        schedule.ended(1, returned(1, ends=[0.1], lost=lost, how="abandoned"), 1.06)
+
+        assert [None, TaskTimeoutError] == [outcomes(schedule)[0], type(outcomes(schedule)[1])]
+        assert [[2]] == started(schedule, 1.06)
+
+    def test_its_end_came_first(self, schedule: Schedule) -> None:
+        """If the task ended before it could be stopped, the next one has all its time."""
+        schedule.seen(1, 0, 0.0, 1.0)
+        assert [Stop(1, 0)] == schedule.orders(1.0)
+        schedule.still(1, 1.01)
+        assert [Look(1)] == schedule.orders(1.01)
+        schedule.seen(1, 1, 1.005, 1.01)
+
+        assert 2.005 == schedule.wake
+
+    def test_its_end_came_first_while_the_run_ends(self, schedule: Schedule) -> None:
+        """Also in a run that is being stopped, no task is abandoned for the one before it."""
+        schedule.seen(1, 0, 0.0, 1.0)
+        schedule.halt(1.0)
+        schedule.orders(1.0)
+        schedule.still(1, 1.01)
+        assert [Look(1)] == schedule.orders(1.01)
+        schedule.seen(1, 1, 1.005, 1.01)
+
+        assert [] == schedule.orders(1.5)
+
+    def test_still_without_a_timeout(self) -> None:
+        """Nothing follows from a stop that was not for a timeout."""
+        schedule = supplied(2)
+        schedule.orders(0.0)
+        schedule.still(1, 0.0)
+
+        assert [] == schedule.orders(0.0)
+
+    def test_threads_are_abandoned_at_once(self) -> None:
+        """There is no grace for a worker that can't be stopped."""
+        schedule = supplied(1, timeout=1.0, strength="abandoned")
+        schedule.orders(0.0)
+        schedule.orders(1.0)
+        schedule.seen(1, 0, 0.0, 1.0)
+
+        assert [Abandon(1, 0)] == schedule.orders(1.0)
+        assert schedule.wake is None
+
+    def test_seen_twice(self, schedule: Schedule) -> None:
+        """A second look changes nothing for a task that is being stopped."""
+        schedule.seen(1, 1, 0.0, 1.0)
+        schedule.seen(1, 1, 0.0, 1.0)
+        schedule.seen(1, 2, 1.0, 1.0)
+
+        assert [Stop(1, 1)] == schedule.orders(1.0)
+        assert 1.06 == schedule.wake
+
+    def test_a_crash_is_no_timeout(self, schedule: Schedule) -> None:
+        """A worker that died by itself says so, even if the task was over its time by then."""
+        schedule.seen(1, 0, 0.0, 1.0)
+        schedule.orders(1.0)
+        crash = WorkerCrashedError("gone")
+        schedule.ended(1, Report(lost=crash), 1.0)
+
+        assert {0: crash} == outcomes(schedule)
+
+    def test_long_timeouts_over_many_quick_batches(self) -> None:
+        """Alarms of batches that are over don't pile up."""
+        schedule = supplied(1000, chunksize=1, timeout=60.0, workers=2)
+        for number in range(1, 1000):
+            schedule.orders(number / 1000)
+            schedule.ended(number, returned(1, 0.5), number / 1000)
+
+            assert len(schedule._alarms) <= 64 + 4 * 2 + 1
+
+        assert 60.999 == schedule.wake
+
+    def test_times_of_a_failure(self) -> None:
+        """A failed task began when the one before it ended."""
+        schedule = supplied(3, chunksize=3, fail_fast=False)
+        schedule.orders(0.0)
+        failures = [(0, KeyError(0)), (2, KeyError(2))]
+        schedule.ended(1, returned(3, failures=failures, since=1.0, ends=[1.5, 2.0, 4.0]), 9.0)
+        failed = [one for one in schedule.settled if isinstance(one, Failed)]
+
+        assert [(1.0, 0.5), (2.0, 2.0)] == [(one.started, one.duration) for one in failed]
+
+
+class TestLosses:
+    """What is done about tasks whose worker was lost."""
+
+    def test_the_rest_of_a_batch(self) -> None:
+        """What had ended keeps its result, what ran fails, what had not started runs elsewhere."""
+        schedule = supplied(5, chunksize=5, fail_fast=False)
+        schedule.orders(0.0)
+        crash = WorkerCrashedError("gone")
+        schedule.ended(1, returned(2, lost=crash), 0.0)
+
+        assert {0: None, 1: None, 2: crash} == outcomes(schedule)
+        assert [[3, 4]] == started(schedule)
+
+    def test_between_two_tasks(self) -> None:
+        """A worker that dies when its batch is done costs no task."""
+        schedule = supplied(3, chunksize=3, fail_fast=False)
+        schedule.orders(0.0)
+        schedule.ended(1, returned(3, lost=WorkerCrashedError("gone")), 0.0)
+
+        assert {0: None, 1: None, 2: None} == outcomes(schedule)
+        assert schedule.finished
+
+    def test_beyond_what_was_kept(self) -> None:
+        """A worker that dies after it gave tasks back costs none of those."""
+        schedule = supplied(3, chunksize=3, fail_fast=False)
+        schedule.orders(0.0)
+        schedule.gave_back(1, 1, 0.0)
+        schedule.ended(1, returned(1, lost=WorkerCrashedError("gone")), 0.0)
+
+        assert {0: None} == outcomes(schedule)
+        assert [[1, 2]] == started(schedule)
+
+    def test_unsure(self) -> None:
+        """Tasks that may have run without a trace run again one by one, the others together."""
+        schedule = supplied(6, chunksize=6, fail_fast=False)
+        schedule.orders(0.0)
+        schedule.ended(1, returned(1, lost=WorkerCrashedError("gone"), unsure=2), 0.0)
+
+        assert {0: None} == outcomes(schedule)
+        seen = []
+        for number in (2, 3, 4):
+            [start] = starts(schedule)
+            seen.append((list(start.batch.indices), start.batch.alone))
+            schedule.ended(number, returned(len(start.batch.indices)), 0.0)
+        assert [([1], True), ([2], True), ([3, 4, 5], False)] == seen
+
+    def test_unsure_beyond_what_was_kept(self) -> None:
+        """What was given back before is not started twice."""
+        schedule = supplied(6, chunksize=6, fail_fast=False, workers=9)
+        schedule.orders(0.0)
+        schedule.gave_back(1, 3, 0.0)
+        schedule.ended(1, returned(1, lost=WorkerCrashedError("gone"), unsure=8), 0.0)
+
+        assert [[1], [2], [3, 4, 5]] == started(schedule)
+
+    def test_sure_after_all(self) -> None:
+        """If only one task can have run, that one did: it does not run twice."""
+        schedule = supplied(3, chunksize=3, fail_fast=False)
+        schedule.orders(0.0)
+        crash = WorkerCrashedError("gone")
+        schedule.ended(1, returned(2, lost=crash, unsure=8), 0.0)
+
+        assert {0: None, 1: None, 2: crash} == outcomes(schedule)
+        assert schedule.finished
+
+    def test_a_worker_that_goes_on(self) -> None:
+        """What an abandoned worker still writes into its report counts for nothing."""
+        schedule = supplied(3, chunksize=3, fail_fast=False)
+        schedule.orders(0.0)
+        lost, late = TaskCancelledError("abandoned"), KeyError("late")
+        schedule.ended(1, returned(1, failures=[(1, late)], lost=lost, how="abandoned"), 0.0)
+        schedule.ended(1, returned(3), 0.0)
+        schedule.gave_back(1, 0, 0.0)
+        schedule.still(1, 0.0)
+        schedule.seen(1, 0, 0.0, 9.0)
+
+        assert {0: None, 1: lost} == outcomes(schedule)
+        assert 2 == len(schedule.settled)
+        assert [[2]] == started(schedule)
+
+
+class TestFailFast:
+    """The first failure ends the run."""
+
+    @pytest.fixture
+    def schedule(self) -> Schedule:
+        """Tasks 0 to 3 run, two of more that are ready; task 2 has failed at 1 s."""
+        schedule = supplied(6, workers=4, chunksize=1, strength="killed")
+        schedule.orders(0.0)
+        schedule.ended(3, Report(values=[None], failures=[(0, KeyError(2))]), 1.0)
+        return schedule
+
+    def test_what_comes_after_is_stopped(self, schedule: Schedule) -> None:
+        """Later tasks are stopped, earlier ones get a moment, and nothing else starts."""
+        assert [Recall(1, False), Recall(2, False), Recall(4, False), Stop(4, -1)] == (
+            schedule.orders(1.0)
+        )
+        assert 0 == schedule.wanted
+        assert 1.1 == schedule.wake
+        assert [Stop(1, -1), Stop(2, -1)] == schedule.orders(1.1)
+
+    def test_the_earlier_of_two_failures(self, schedule: Schedule) -> None:
+        """An earlier task that fails in that moment counts, and does not prolong it."""
+        schedule.orders(1.0)
+        schedule.ended(2, Report(values=[None], failures=[(0, KeyError(1))]), 1.09)
+        assert 1.1 == schedule.wake
+        assert [Stop(1, -1)] == schedule.orders(1.1)
+        killed = TaskCancelledError("killed")
+        schedule.ended(1, Report(lost=killed, how="killed"), 1.11)
+        schedule.ended(4, Report(lost=killed, how="killed"), 1.11)
+
+        assert [(2, True), (1, True), (0, False), (3, False)] == [
+            (one.index, one.own) for one in schedule.settled if isinstance(one, Failed)
+        ]
+        assert schedule.finished
+
+    def test_a_crash_is_its_own(self, schedule: Schedule) -> None:
+        """A worker that dies by itself in a run that ends has failed by itself."""
+        schedule.orders(1.0)
+        schedule.ended(4, Report(lost=WorkerCrashedError("gone")), 1.0)
+
+        assert [True, True] == [one.own for one in schedule.settled if isinstance(one, Failed)]
+
+    def test_earlier_tasks_that_come_back_still_start(self) -> None:
+        """What a batch gives back starts elsewhere if it comes before the failure, else never."""
+        schedule = supplied(8, workers=2, chunksize=4, strength="killed")
+        schedule.orders(0.0)
+        schedule.ended(2, Report(values=[None] * 2, failures=[(1, KeyError(5))]), 0.0)
+        assert [Recall(1, unbegun=False)] == schedule.orders(0.0)
+        schedule.gave_back(1, 1, 0.0)
+
+        assert [[1, 2, 3]] == started(schedule)
+
+    def test_a_batch_asked_back_before(self) -> None:
+        """A batch that was asked back only if it had not begun is asked for its rest now."""
+        schedule = supplied(100, chunksize=2, ahead=2, workers=2)
+        schedule.orders(0.0)
+        schedule.ended(1, returned(2, 1e-6), 0.0)
+        schedule.orders(0.0)  # 4 behind 2, 5 behind 3
+        assert [Recall(4, unbegun=True), Recall(5, unbegun=True)] == schedule.orders(0.01)
+        schedule.ended(2, Report(values=[None] * 2, failures=[(0, KeyError())]), 0.02)
+
+        assert [Recall(n, unbegun=False) for n in (3, 4, 5)] == schedule.orders(0.02)
+
+    def test_a_batch_that_began_after_it_was_told_to_stop(self, schedule: Schedule) -> None:
+        """What it keeps is running: it is told again."""
+        schedule.orders(1.0)
+        schedule.gave_back(4, 1, 1.0)
+
+        assert [Stop(4, -1)] == schedule.orders(1.0)
+
+    def test_threads_are_only_asked_back(self) -> None:
+        """Where nothing can be stopped, nobody tries."""
+        schedule = supplied(4, workers=2, chunksize=2, strength="abandoned")
+        schedule.orders(0.0)
+        schedule.ended(1, Report(values=[None] * 2, failures=[(0, KeyError())]), 0.0)
+        assert [Recall(2, unbegun=False)] == schedule.orders(0.0)
+        schedule.gave_back(2, 1, 0.0)
+
+        assert [] == schedule.orders(0.2)
+
+    def test_nobody_is_asked_about_what_has_ended(self, schedule: Schedule) -> None:
+        """Batches that end before the orders are taken are in none of them."""
+        schedule.ended(4, returned(1), 1.0)
+        schedule.ended(1, returned(1), 1.0)
+
+        assert [Recall(2, unbegun=False)] == schedule.orders(1.0)
+
+
+class TestHalt:
+    """A run can be ended at any time."""
+
+    @pytest.fixture
+    def schedule(self) -> Schedule:
+        """Two batches of two tasks run, two more are ready."""
+        schedule = supplied(6, workers=2, chunksize=2, strength="cancelled")
+        schedule.orders(0.0)
+        return schedule
+
+    def test_without_patience(self, schedule: Schedule) -> None:
+        """What runs is asked to stop and waited for; nothing starts."""
+        schedule.halt(1.0)
+        assert [Recall(1, False), Stop(1, -1), Recall(2, False), Stop(2, -1)] == (
+            schedule.orders(1.0)
+        )
+        assert schedule.wake is None
+        cancelled = TaskCancelledError("cancelled")
+        schedule.ended(1, returned(1, lost=cancelled, how="cancelled"), 1.0)
+        assert not schedule.finished
+        schedule.ended(2, returned(1), 1.0)
+
+        assert schedule.finished
+        assert [0, 1, 2] == list(outcomes(schedule))
+        assert [] == starts(schedule, 1.0)
+
+    def test_with_patience(self, schedule: Schedule) -> None:
+        """What has not stopped in time is abandoned; the shorter of two patiences counts."""
+        schedule.halt(1.0, 0.5)
+        schedule.halt(1.0, 2.0)
+        schedule.halt(1.0)
+        schedule.orders(1.0)
+        assert 1.5 == schedule.wake
+        assert [Abandon(1, -1), Abandon(2, -1)] == schedule.orders(1.5)
+
+        assert schedule.wake is None
+
+    def test_after_a_failure(self) -> None:
+        """A halt stops at once what a failure would have given a moment."""
+        schedule = supplied(2, workers=2, strength="killed")
+        schedule.orders(0.0)
+        schedule.ended(2, Report(values=[None], failures=[(0, KeyError())]), 0.0)
+        schedule.orders(0.0)
+        schedule.halt(0.0)
+
+        assert [Stop(1, -1)] == schedule.orders(0.0)
+        assert schedule.wake is None
+
+    def test_what_is_read_too_late(self, schedule: Schedule) -> None:
+        """Items that were being read when the run was halted never start."""
+        schedule.halt(1.0)
+        schedule.orders(1.0)
+        schedule.supply(["item"] * 3)
+
+        assert 9 == schedule.tally.drawn
+        assert 0 == schedule.wanted
+        assert [] == starts(schedule, 1.0)
+
+    def test_what_is_given_back(self, schedule: Schedule) -> None:
+        """Tasks that come back have no outcome and don't start again."""
+        schedule.halt(1.0)
+        schedule.orders(1.0)
+        schedule.ended(1, Report(), 1.0)
+        schedule.ended(2, returned(1, lost=WorkerCrashedError("gone"), unsure=5), 1.0)
+
+        assert schedule.finished
+
+    def test_summary(self, schedule: Schedule) -> None:
+        """It is noted how far the run had come, once."""
+        schedule.ended(1, returned(2), 0.5)
+        schedule.orders(0.5)
+        schedule.halt(1.0)
+        schedule.ended(2, returned(2), 1.0)
+        schedule.halt(1.0)
+
+        assert (2, 2) == schedule.tally.at_halt

@@ -261,6 +261,8 @@ class ProcessSeat:
             killer.start()
             self._pool.shutdown(wait=True)
             killer.cancel()
+            killer.join()
+            self._pool = None
             process = self._context.process
             if process is not None:
                 with contextlib.suppress(ValueError):  # still there, as only a stuck one can be
@@ -288,7 +290,7 @@ class ProcessSeat:
 
 def _not_started(trouble: BaseException) -> WorkerCrashedError:
     error = WorkerCrashedError(f"no worker process could be started: {trouble}")
-    error.__cause__ = trouble
+    error.__cause__ = trouble.with_traceback(None)  # its frames would keep the pool's pipes open
     return error
 
 
