@@ -21,8 +21,11 @@ if TYPE_CHECKING:
 
 
 class Interrupted(KeyboardInterrupt):
-    """A Ctrl-C that reached a task: it ends the run, where a task's own KeyboardInterrupt fails
-    that task alone. `then` reports the task, once the run has been told to end."""
+    """A Ctrl-C that reached a task.
+
+    It ends the run, where a task's own KeyboardInterrupt fails that task alone. `then` reports
+    the task, once the run has been told to end.
+    """
 
     then: Callable[[], None] | None = None
 

@@ -25,7 +25,13 @@ class Options:
 
     @classmethod
     def check(
-        cls, *, mode: object, max_workers: object, timeout: object, chunksize: object, on_error: object
+        cls,
+        *,
+        mode: object,
+        max_workers: object,
+        timeout: object,
+        chunksize: object,
+        on_error: object,
     ) -> Options:
         """Options from a caller's arguments.
 

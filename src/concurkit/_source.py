@@ -1,4 +1,4 @@
-"""Reading what the caller passed as tasks: its shape, its keys, and its items as they are needed."""
+"""Reading what the caller passed as tasks: its shape, its keys, its items as they are needed."""
 
 from __future__ import annotations
 
@@ -41,7 +41,7 @@ class Source:
         fn: Callable[..., Any] | None = None,
         single: bool = False,
         keys: list[Hashable] | None = None,
-        shape: type[list[Any]] | type[tuple[Any, ...]] | type[dict[Any, Any]] = list,
+        shape: type[list[Any] | tuple[Any, ...] | dict[Any, Any]] = list,
         length: int | None = None,
         inert: bool = False,
         starts_async: bool = False,
@@ -69,9 +69,9 @@ class Source:
     def draw(self, most: int) -> tuple[list[Any], bool]:
         """Up to *most* further items, and whether the input has ended.
 
-        Items are arguments of `fn` where that is set (tuples unless `single`), else `Task`s. Returns early rather than let
-        workers wait for a slow input. What was read before the input raised is returned first;
-        the error comes with the next call.
+        Items are arguments of `fn` where that is set (tuples unless `single`), else `Task`s.
+        Returns early rather than let workers wait for a slow input. What was read before the
+        input raised is returned first; the error comes with the next call.
         """
         if self.inert:
             items = list(islice(self._items, most))
@@ -162,9 +162,7 @@ def _read_map(tasks: TaskMap[Any]) -> Source:
     )
 
 
-def _read_whole(
-    raw: list[Any], shape: type[Any], keys: list[Hashable] | None
-) -> Source:
+def _read_whole(raw: list[Any], shape: type[Any], keys: list[Hashable] | None) -> Source:
     items = [item if type(item) is Task else as_task(item, i) for i, item in enumerate(raw)]
     coroutines = [(i, raw[i]) for i, task in enumerate(items) if type(task.fn) is Awaiting]
     return Source(

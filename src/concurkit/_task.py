@@ -105,9 +105,7 @@ class Task(Generic[T_co]):
 
     @overload
     @staticmethod
-    def map(
-        fn: Callable[[A], Coroutine[Any, Any, R]], iterable: Iterable[A], /
-    ) -> TaskMap[R]: ...
+    def map(fn: Callable[[A], Coroutine[Any, Any, R]], iterable: Iterable[A], /) -> TaskMap[R]: ...
 
     @overload
     @staticmethod
@@ -131,9 +129,7 @@ class Task(Generic[T_co]):
 
     @overload
     @staticmethod
-    def map(
-        fn: Callable[[A, B], R], first: Iterable[A], second: Iterable[B], /
-    ) -> TaskMap[R]: ...
+    def map(fn: Callable[[A, B], R], first: Iterable[A], second: Iterable[B], /) -> TaskMap[R]: ...
 
     @overload
     @staticmethod
@@ -291,5 +287,3 @@ def shown(value: object, limit: int = 60) -> str:
     except Exception:
         text = f"<{type(value).__name__} object>"
     return text if len(text) <= limit else f"{text[: limit - 1]}…"
-
-

@@ -99,7 +99,7 @@ class RemoteError(ConcurkitError):
         return (type(self), (self.args[0], self.type_name, self.text), dict(self.__dict__))
 
 
-class RemoteTraceback(ConcurkitError):
+class RemoteTraceback(ConcurkitError):  # noqa: N818 - stands for a traceback, is never raised
     """The traceback of a worker in another process, as text; set as a `__cause__`."""
 
     def __str__(self) -> str:

@@ -120,8 +120,10 @@ class Crew:
         new.give(flight)
 
     def count_stillborn(self, stillborn: bool) -> bool:
-        """Count seats that were lost before they took up anything; whether it happens again and
-        again, so that there is no use in opening others."""
+        """Count a seat that was lost before it took up anything.
+
+        True when it happens again and again, so that there is no use in opening others.
+        """
         with self._lock:
             self._stillborn = self._stillborn + 1 if stillborn else 0
             return self._stillborn >= _STILLBORN

@@ -51,12 +51,11 @@ class SlotFlight:
             return False
         self._progress.since = clock()
         self._progress.begun = True
-        waited = False
         # The shield keeps a cancelled caller's slots: how they end is for the schedule to say.
         with anyio.CancelScope(shield=True) as scope:
             self._scope = scope
-            waited = await self._run(scope)
-        return waited
+            return await self._run(scope)
+        return False  # it was cancelled
 
     async def _run(self, scope: anyio.CancelScope) -> bool:
         job, progress = self._job, self._progress
@@ -123,7 +122,9 @@ class SlotFlight:
                 _close_values(reports)
             self._slots.in_loop(done.set)
 
-        flight = ThreadFlight(boxed, Job(None, own, share=self._job.share), tell, None, self._slots.crew)
+        flight = ThreadFlight(
+            boxed, Job(None, own, share=self._job.share), tell, None, self._slots.crew
+        )
         self._slots.crew.launch([(flight, None)])
         try:
             await done.wait()

@@ -21,9 +21,7 @@ class ThreadFlight:
 
     __slots__ = ("_claim", "_crew", "_tell", "batch", "dropped", "fault", "job", "progress", "seat")
 
-    def __init__(
-        self, batch: Batch, job: Job, tell: Tell, claim: Claim | None, crew: Crew
-    ) -> None:
+    def __init__(self, batch: Batch, job: Job, tell: Tell, claim: Claim | None, crew: Crew) -> None:
         self.batch = batch
         self.job = job
         self.progress = Progress(batch.items)

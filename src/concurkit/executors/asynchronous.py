@@ -110,7 +110,9 @@ class AsyncExecutor(Executor):
         batch = Batch(0, range(1), [Task(fn, *args, **kwargs)], True, 0.0)
         claim = future.set_running_or_notify_cancel
         slots = self._loop.slots()
-        slots.start(SlotFlight(batch, Job(None, task_context(1, self.home)), settle(future), claim, slots))
+        slots.start(
+            SlotFlight(batch, Job(None, task_context(1, self.home)), settle(future), claim, slots)
+        )
         return future
 
     def shutdown(self, wait: bool = True, *, cancel_futures: bool = False) -> None:
@@ -155,9 +157,7 @@ class _LoopThread:
         """An executor of this kind for a caller whose thread is the loop's own."""
         if threading.current_thread() is not self._thread:
             return None
-        return AsyncExecutor(
-            self._most, backend=self._backend, backend_options=self._options
-        )
+        return AsyncExecutor(self._most, backend=self._backend, backend_options=self._options)
 
     def close(self, cancel: bool = False) -> None:
         with self._lock:

@@ -38,9 +38,7 @@ class ProcessExecutor(PoolExecutor):
     ahead = 2
     strength: Stopped = "killed"
 
-    def __init__(
-        self, max_workers: int | None = None, *, start_method: str | None = None
-    ) -> None:
+    def __init__(self, max_workers: int | None = None, *, start_method: str | None = None) -> None:
         self.max_workers: int = check_workers(max_workers) or default_workers("process")
         if start_method is not None and start_method not in _start.METHODS:
             raise ValueError(

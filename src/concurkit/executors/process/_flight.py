@@ -32,9 +32,7 @@ _tokens = itertools.count(1)
 class ProcessFlight:
     """A batch on a process; collects its results as they come in."""
 
-    def __init__(
-        self, batch: Batch, job: Job, tell: Tell, claim: Claim | None, crew: Crew
-    ) -> None:
+    def __init__(self, batch: Batch, job: Job, tell: Tell, claim: Claim | None, crew: Crew) -> None:
         self.id = next(_ids)
         self.batch = batch
         self.job = job

@@ -17,7 +17,7 @@ loads = pickle.loads
 _PROTOCOL = pickle.HIGHEST_PROTOCOL
 
 
-class _ByValue(Exception):
+class _ByValueError(Exception):
     """Something can't be found again by its name in another process."""
 
 
@@ -28,7 +28,7 @@ class _Plain(ForkingPickler):
         if isinstance(obj, FunctionType | type) and (
             obj.__module__ == "__main__" or "<" in obj.__qualname__
         ):
-            raise _ByValue
+            raise _ByValueError
         return NotImplemented
 
 

@@ -53,7 +53,7 @@ else:
             data, head = head + data, b""
         for part in (head, data):
             view = memoryview(part)
-            while len(view):
+            while view:
                 view = view[os.write(fd, view) :]
 
     def messages(pipe: Any) -> Iterator[bytes | bytearray]:

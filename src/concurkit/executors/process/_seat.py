@@ -58,7 +58,9 @@ class ProcessSeat:
         self._tasks: connection.Connection | None = None
         self._control: connection.Connection | None = None
         self._ledger, self._handle = _ledger.make()
-        self._thread = threading.Thread(target=self._live, name=f"concurkit {self.name}", daemon=True)
+        self._thread = threading.Thread(
+            target=self._live, name=f"concurkit {self.name}", daemon=True
+        )
         self._thread.start()
 
     # ---- what the crew asks -------------------------------------------------------------------
@@ -159,14 +161,15 @@ class ProcessSeat:
     def _start_process(self) -> connection.Connection:
         pipes = [_pipe.pair() for _ in range(3)]
         try:
-            return self._start_over(pipes)
+            return self._start_with(pipes)
         except BaseException:
             for end in (end for pair in pipes for end in pair):
                 end.close()
             raise
 
-    def _start_over(self, pipes: list[tuple[Any, Any]]) -> connection.Connection:
-        (tasks_out, tasks), (control_out, control), (results, results_in) = pipes
+    def _start_with(self, pipes: list[tuple[Any, Any]]) -> connection.Connection:
+        (tasks_out, tasks), (control_out, control), (answers, results_in) = pipes
+        results: connection.Connection = answers
         self._pool = ProcessPoolExecutor(
             1,
             mp_context=cast("Any", self._context),

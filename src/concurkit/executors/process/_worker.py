@@ -20,7 +20,21 @@ from ..._batch import Job, Progress, clock, close_loop, run_quickly, run_some, w
 from ...exceptions import ResultNotPicklableError, TaskNotPicklableError
 from . import _ledger, _pipe
 from ._pickle import culprit, dumps, loads, pack_error, plain
-from ._wire import BATCH, CLOSE, END, EXACT, KEPT, LENGTH, PART, RECALL, REPLY, SINGLE, TASKS, TIMED, UNREAD
+from ._wire import (
+    BATCH,
+    CLOSE,
+    END,
+    EXACT,
+    KEPT,
+    LENGTH,
+    PART,
+    RECALL,
+    REPLY,
+    SINGLE,
+    TASKS,
+    TIMED,
+    UNREAD,
+)
 
 # Tasks below this are accounted for in windows, of about so many seconds of work.
 _TINY = 2e-6
@@ -132,9 +146,7 @@ class _Worker:
             now = clock()
         self._send(END, flight, len(values), start, busy, unsent)
 
-    def _account(
-        self, flight: int, progress: Progress, first: int, unsent: list[bytes]
-    ) -> None:
+    def _account(self, flight: int, progress: Progress, first: int, unsent: list[bytes]) -> None:
         """Put down what ended since *first* so that it outlives this process."""
         for data in _records(progress, first):
             unsent.append(data)
@@ -202,9 +214,7 @@ def _records(progress: Progress, first: int) -> list[bytes]:
     ]
 
 
-def _record(
-    position: int, value: Any, error: BaseException | None, ends: list[float]
-) -> bytes:
+def _record(position: int, value: Any, error: BaseException | None, ends: list[float]) -> bytes:
     """What one task came to; a result that can't be pickled is a failure."""
     if error is None:
         try:
@@ -231,7 +241,7 @@ def _unreadable(error: BaseException) -> BaseException:
     return wrapped
 
 
-_worker: _Worker | None = None
+_workers: list[_Worker] = []  # one, once this process is prepared
 
 
 def prepare(
@@ -242,17 +252,15 @@ def prepare(
     environ: dict[str, str],
 ) -> None:
     """Take over this seat's pipes; runs first in the new process."""
-    global _worker
     # Ctrl-C reaches the whole process group. What to do about it is the parent's to decide; a
     # handler, not SIG_IGN, so that programs started by a task get the default again.
     signal.signal(signal.SIGINT, lambda *_: None)
     if environ != os.environ:  # the fork server has that of the moment when it was started
         os.environ.clear()
         os.environ.update(environ)
-    _worker = _Worker(tasks, control, results, _ledger.open_in_worker(handle))
+    _workers.append(_Worker(tasks, control, results, _ledger.open_in_worker(handle)))
 
 
 def serve() -> None:
     """Run batches until the parent closes the pipe."""
-    assert _worker is not None
-    _worker.serve()
+    _workers[0].serve()
