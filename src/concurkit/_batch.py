@@ -1,4 +1,6 @@
-"""Running a batch inside a worker: a context for each task, errors caught, progress in sight.
+"""A batch, running it inside a worker, and the report of what came of it.
+
+Each task has a context of its own, errors are caught, progress is in sight.
 
 The same code runs in every worker. What it leaves in a `Progress` can be read by another thread
 at any moment: how many tasks have ended is the length of `values`.
@@ -19,6 +21,8 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 if TYPE_CHECKING:
     import asyncio
 
+    from ._outcome import Stopped
+
 
 class Interrupted(KeyboardInterrupt):
     """A Ctrl-C that reached a task.
@@ -31,6 +35,48 @@ class Interrupted(KeyboardInterrupt):
 
 
 clock = monotonic  # one clock for all processes of a machine
+
+
+class Batch(NamedTuple):
+    """Tasks handed to a worker in one message.
+
+    If *alone*, it must be known whether its one task ran. *hint* is how many seconds a task is
+    expected to take, infinity while nothing is known.
+    """
+
+    number: int
+    indices: Sequence[int]
+    items: Sequence[Any]
+    alone: bool
+    hint: float
+
+
+@dataclass(slots=True)
+class Report:
+    """What became of a batch, as its executor saw it.
+
+    Attributes:
+        values: what the tasks that ended returned, in order; None where one failed.
+        failures: position in the batch and exception of each task that raised.
+        since: when the first task started, on the run's clock.
+        busy: seconds that the tasks took.
+        ends: when each task ended, where the run keeps times; else empty.
+        worker: the worker's name.
+        lost: what became of the task at position `len(values)`, if it was running when the
+            worker was lost or stopped; the tasks behind it never started.
+        how: in which way that task was stopped.
+        unsure: how many tasks from `len(values)` on may have run without a trace, when `lost`.
+    """
+
+    values: Sequence[Any] = ()
+    failures: Sequence[tuple[int, BaseException]] = ()
+    since: float = 0.0
+    busy: float = 0.0
+    ends: Sequence[float] = ()
+    worker: str = ""
+    lost: BaseException | None = None
+    how: Stopped | None = None
+    unsure: int = 0
 
 
 @dataclass(frozen=True, slots=True)

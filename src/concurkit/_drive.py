@@ -14,8 +14,8 @@ from collections import deque
 from collections.abc import Callable
 from typing import Any, NamedTuple, Protocol, TypeAlias
 
-from ._batch import Interrupted, Job, clock
-from ._schedule import Abandon, Batch, Look, Order, Recall, Schedule, Start, Stop
+from ._batch import Batch, Interrupted, Job, clock
+from ._schedule import Abandon, Look, Order, Recall, Schedule, Start, Stop
 from ._source import Source
 from .executors._flight import Ended, Flight, GaveBack, Still, Tell
 

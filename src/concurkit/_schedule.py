@@ -19,6 +19,7 @@ from dataclasses import dataclass
 from heapq import heapify, heappop, heappush
 from typing import Any, NamedTuple, TypeAlias, final
 
+from ._batch import Batch, Report
 from ._lanes import Lanes
 from ._outcome import Stopped
 from ._pace import Pace
@@ -42,48 +43,6 @@ class Piece(NamedTuple):
     indices: Sequence[int]
     items: Sequence[Any]
     alone: bool = False
-
-
-class Batch(NamedTuple):
-    """Tasks handed to a worker in one message.
-
-    If *alone*, it must be known whether its one task ran. *hint* is how many seconds a task is
-    expected to take, infinity while nothing is known.
-    """
-
-    number: int
-    indices: Sequence[int]
-    items: Sequence[Any]
-    alone: bool
-    hint: float
-
-
-@dataclass(slots=True)
-class Report:
-    """What became of a batch, as its executor saw it.
-
-    Attributes:
-        values: what the tasks that ended returned, in order; None where one failed.
-        failures: position in the batch and exception of each task that raised.
-        since: when the first task started, on the run's clock.
-        busy: seconds that the tasks took.
-        ends: when each task ended, where the run keeps times; else empty.
-        worker: the worker's name.
-        lost: what became of the task at position `len(values)`, if it was running when the
-            worker was lost or stopped; the tasks behind it never started.
-        how: in which way that task was stopped.
-        unsure: how many tasks from `len(values)` on may have run without a trace, when `lost`.
-    """
-
-    values: Sequence[Any] = ()
-    failures: Sequence[tuple[int, BaseException]] = ()
-    since: float = 0.0
-    busy: float = 0.0
-    ends: Sequence[float] = ()
-    worker: str = ""
-    lost: BaseException | None = None
-    how: Stopped | None = None
-    unsure: int = 0
 
 
 class Block(NamedTuple):

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import NamedTuple, Protocol, TypeAlias
 
-from .._schedule import Report
+from .._batch import Report
 
 
 class Ended(NamedTuple):

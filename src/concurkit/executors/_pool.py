@@ -16,9 +16,8 @@ from concurrent.futures import Executor, Future
 from contextlib import contextmanager
 from typing import Any, ParamSpec, Protocol, TypeVar, overload
 
-from .._batch import Job, inside, task_context
+from .._batch import Batch, Job, inside, task_context
 from .._outcome import Stopped
-from .._schedule import Batch
 from .._task import Task
 from . import _exit
 from ._flight import Claim, Ended, Flight, Tell

@@ -14,9 +14,8 @@ from typing import TYPE_CHECKING, Any
 
 import anyio
 
-from .._batch import Job, Progress, clock
+from .._batch import Batch, Job, Progress, Report, clock
 from .._outcome import Stopped
-from .._schedule import Batch, Report
 from .._task import Task, is_async
 from ..exceptions import TaskCancelledError
 from ._flight import Claim, Ended, GaveBack, Still, Tell

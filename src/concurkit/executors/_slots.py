@@ -16,9 +16,8 @@ from typing import Any
 import anyio
 import anyio.lowlevel
 
-from .._batch import Job
+from .._batch import Batch, Job
 from .._outcome import Stopped
-from .._schedule import Batch
 from ._flight import Flight, Tell
 from ._pool import Crew
 from ._slot_flight import SlotFlight

@@ -9,8 +9,7 @@ from concurrent.futures import thread as _stdlib
 from queue import SimpleQueue
 from typing import Any
 
-from .._batch import Job, Progress, clock, close_loop, run
-from .._schedule import Batch, Report
+from .._batch import Batch, Job, Progress, Report, clock, close_loop, run
 from ..exceptions import TaskCancelledError
 from ._flight import Claim, Ended, GaveBack, Tell
 from ._pool import Crew

@@ -11,11 +11,10 @@ from typing import Any, ParamSpec, TypeVar, overload
 
 import anyio
 
-from .._batch import Job, inside, task_context
+from .._arguments import check_workers
+from .._batch import Batch, Job, inside, task_context
 from .._cpus import default_workers
-from .._options import check_workers
 from .._outcome import Stopped
-from .._schedule import Batch
 from .._task import Task, shown
 from . import _exit
 from ._flight import Flight, Tell

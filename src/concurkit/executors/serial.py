@@ -7,9 +7,8 @@ from concurrent.futures import Executor, Future
 from types import CoroutineType
 from typing import Any, ParamSpec, TypeVar, overload
 
-from .._batch import Interrupted, Job, Progress, clock, finish, run, task_context
+from .._batch import Batch, Interrupted, Job, Progress, Report, clock, finish, run, task_context
 from .._outcome import Stopped
-from .._schedule import Batch, Report
 from ..exceptions import TaskCancelledError
 from ._flight import Ended, Flight, Tell
 

@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-from .._batch import Job
+from .._arguments import check_workers
+from .._batch import Batch, Job
 from .._cpus import default_workers
-from .._options import check_workers
 from .._outcome import Stopped
-from .._schedule import Batch
 from ._flight import Claim, Tell
 from ._pool import Crew, PoolExecutor
 from ._thread_seat import ThreadFlight, open_threads

@@ -5,11 +5,10 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
-from ..._batch import Job
+from ..._arguments import check_workers
+from ..._batch import Batch, Job
 from ..._cpus import default_workers
-from ..._options import check_workers
 from ..._outcome import Stopped
-from ..._schedule import Batch
 from ..._task import shown
 from .._flight import Claim, Flight, Tell
 from .._pool import Crew, PoolExecutor

@@ -7,8 +7,7 @@ import time
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
-from ..._batch import Job, clock
-from ..._schedule import Batch, Report
+from ..._batch import Batch, Job, Report, clock
 from ..._task import name_of
 from ...exceptions import (
     ResultNotPicklableError,

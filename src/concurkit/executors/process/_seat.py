@@ -12,8 +12,7 @@ from multiprocessing import connection
 from queue import SimpleQueue
 from typing import Any, cast
 
-from ..._batch import clock
-from ..._schedule import Report
+from ..._batch import Report, clock
 from ...exceptions import WorkerCrashedError
 from .. import _exit
 from .._pool import Crew

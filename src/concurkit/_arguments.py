@@ -1,0 +1,38 @@
+"""Checks of single arguments, with messages that name the value, the choices and the fix."""
+
+from __future__ import annotations
+
+from math import isfinite
+from typing import SupportsIndex
+
+from ._task import shown
+
+
+def check_workers(max_workers: object) -> int | None:
+    """*max_workers* as an executor takes it."""
+    return None if max_workers is None else whole(max_workers, "max_workers", "None")
+
+
+def whole(value: object, name: str, otherwise: str) -> int:
+    """*value* as a whole number from 1 up; a NumPy integer is one too."""
+    if isinstance(value, SupportsIndex) and not isinstance(value, bool):
+        number = value.__index__()
+        if number >= 1:
+            return number
+    raise wrong(value, name, f"a whole number from 1 up, or {otherwise}", int)
+
+
+def seconds(value: object, name: str) -> float:
+    """*value* as a number of seconds."""
+    if isinstance(value, int | float) and not isinstance(value, bool):
+        if value > 0 and isfinite(value):
+            return float(value)
+    raise wrong(value, name, "a number of seconds above 0, or None for no limit", int, float)
+
+
+def wrong(value: object, name: str, choices: str, *right: type) -> Exception:
+    """The error for a value of the wrong kind, or of the right one but out of range."""
+    in_kind = isinstance(value, right) and not isinstance(value, bool)
+    return (ValueError if in_kind else TypeError)(
+        f"{name} is {shown(value)}; it must be {choices}."
+    )
