@@ -90,6 +90,7 @@ class Job:
         timed: whether the end of each task is noted.
         exact: whether it must be known of each single task whether it ran.
         share: how many workers share the machine while the run lasts.
+        label: what to call the worker, where its own name would mislead.
         call: runs a function in the caller's own thread, for executors that work there.
         kept: room for what an executor prepares once for all batches of the run.
     """
@@ -100,6 +101,7 @@ class Job:
     timed: bool = False
     exact: bool = False
     share: int = 1
+    label: str = ""
     call: Callable[[Callable[[], Any]], None] | None = None
     kept: dict[str, Any] = field(default_factory=dict)
 

@@ -32,6 +32,8 @@ class Engagement:
         self.options = options
         self.source: Source = read(tasks)
         self.kept = not isinstance(options.mode, str)
+        if self.kept and options.mode.closed:
+            raise RuntimeError(f"{options.mode!r} was shut down; make a new executor")
         self.mode: str = options.mode.mode if self.kept else self._choose(options.mode)
         if self.mode != "async":
             self.source.refuse_coroutines(self.mode)
@@ -88,6 +90,7 @@ class Engagement:
             timed=options.timeout is not None or options.on_error == "collect",
             exact=options.timeout is not None or chunksize == 1,
             share=inside().share * sharing,
+            label="serial" if self.mode == "serial" else "",
             call=inbox,
         )
         collector = Collector(source, options)

@@ -339,6 +339,7 @@ def run_concurrently(
         mode=mode, max_workers=max_workers, timeout=timeout, chunksize=chunksize, on_error=on_error
     )
     engagement = Engagement(tasks, options, inline=True)
+    del tasks  # a generator is closed when the run is over, not when its error is forgotten
     if _loop_is_running() and not _in_notebook():
         warnings.warn(
             "run_concurrently was called where an event loop runs, and blocks it until the run is "

@@ -103,7 +103,12 @@ class Source:
             yield task
 
     def close(self) -> None:
-        """Close the coroutine objects that never started, so that Python does not warn of them."""
+        """Let the input go, and close the coroutine objects that never started.
+
+        Python would warn of these; and a generator nobody else holds is closed by this.
+        """
+        self._items = iter(())
+        self._error = None
         for _, coroutine in self._coroutines:
             if coroutine.cr_frame is not None and not coroutine.cr_suspended:
                 with contextlib.suppress(RuntimeError, ValueError):  # it is running: leave it

@@ -343,4 +343,6 @@ async def run_concurrently(
     options = Options.check(
         mode=mode, max_workers=max_workers, timeout=timeout, chunksize=chunksize, on_error=on_error
     )
-    return await carry_out(Engagement(tasks, options, inline=False))
+    engagement = Engagement(tasks, options, inline=False)
+    del tasks  # a generator is closed when the run is over, not when its error is forgotten
+    return await carry_out(engagement)

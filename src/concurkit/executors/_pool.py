@@ -259,6 +259,11 @@ class PoolExecutor(Executor):
             if waiting:
                 self._crew.lend(-1)
 
+    @property
+    def closed(self) -> bool:
+        """Whether this executor was shut down."""
+        return self._crew.closed
+
     def reachable(self) -> Executor:
         """This executor, wherever the caller waits."""
         return self

@@ -33,6 +33,7 @@ class SlotFlight:
     ) -> None:
         self.batch = batch
         self.over = False
+        self._unwanted = False
         self._job = job
         self._tell = tell
         self._claim = claim
@@ -46,7 +47,7 @@ class SlotFlight:
     async def fly(self) -> bool:
         """Run the batch; whether it ever waited for anything."""
         if self._claim is not None and not self._claim():
-            self.over = True
+            self._unwanted = True  # its future was cancelled while it waited
             return False
         self._progress.since = clock()
         self._progress.begun = True
@@ -145,6 +146,8 @@ class SlotFlight:
 
     def report(self) -> None:
         """Say what came of the batch."""
+        if self._unwanted:
+            return
         self._tell(Ended(self.batch.number, self._report()))
 
     def _report(self) -> Report:

@@ -94,7 +94,7 @@ class ThreadFlight:
             since=since,
             busy=clock() - since,
             ends=progress.ends,
-            worker=self.seat.name if self.seat is not None else "",
+            worker=self.job.label or (self.seat.name if self.seat is not None else ""),
         )
 
 

@@ -91,6 +91,11 @@ class AsyncExecutor(Executor):
             if waiting:
                 self._loop.slots().lend(-1)
 
+    @property
+    def closed(self) -> bool:
+        """Whether this executor was shut down."""
+        return self._loop.closed
+
     def reachable(self) -> AsyncExecutor:
         """This executor, or its like with a loop of its own if the caller blocks this one's."""
         return self._loop.elsewhere() or self
@@ -134,11 +139,11 @@ class _LoopThread:
         self._ready = threading.Event()
         self._trouble: BaseException | None = None
         self._stop: anyio.Event | None = None
-        self._closed = False
+        self.closed = False
 
     def slots(self) -> Slots:
         with self._lock:
-            if self._closed:
+            if self.closed:
                 raise RuntimeError("this executor was shut down; make a new one")
             if self._thread is None:
                 self._thread = threading.Thread(
@@ -160,7 +165,7 @@ class _LoopThread:
 
     def close(self, cancel: bool = False) -> None:
         with self._lock:
-            self._closed = True
+            self.closed = True
             slots, stop = self._slots, self._stop
         if slots is not None and stop is not None:
             if cancel:

@@ -34,7 +34,7 @@ class SerialExecutor(Executor):
     home = None
 
     def __init__(self) -> None:
-        self._closed = False
+        self.closed = False
 
     def launch(
         self, batches: Sequence[tuple[Batch, Flight | None]], job: Job, tell: Tell
@@ -62,7 +62,7 @@ class SerialExecutor(Executor):
 
     def submit(self, fn: Callable[..., Any], /, *args: Any, **kwargs: Any) -> Future[Any]:
         """Call *fn* now and return a future that is already done."""
-        if self._closed:
+        if self.closed:
             raise RuntimeError("this executor was shut down; make a new one")
         future: Future[Any] = Future()
         future.set_running_or_notify_cancel()
@@ -79,7 +79,7 @@ class SerialExecutor(Executor):
 
     def shutdown(self, wait: bool = True, *, cancel_futures: bool = False) -> None:
         """Take no more calls; there is nothing to wait for."""
-        self._closed = True
+        self.closed = True
 
 
 class _Flight:
