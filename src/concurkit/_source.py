@@ -62,6 +62,7 @@ class Source:
         """Raise TypeError if a coroutine object was passed to a *mode* that can't take it."""
         self._mode_without_coroutines = mode
         for position, coroutine in self._coroutines:
+            self.close()
             raise _misplaced_coroutine(position, coroutine, mode)
 
     _mode_without_coroutines: str | None = None
@@ -98,6 +99,7 @@ class Source:
             task = as_task(item, position)
             if type(task.fn) is Awaiting:
                 if self._mode_without_coroutines is not None:
+                    item.close()
                     raise _misplaced_coroutine(position, item, self._mode_without_coroutines)
                 self._coroutines.append((position, item))
             yield task

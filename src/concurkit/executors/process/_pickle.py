@@ -146,12 +146,22 @@ def unpack_error(wire: Wire) -> BaseException:
     return error
 
 
+def _alike(back: Any, value: Any) -> bool:
+    """Whether *back* is what *value* became by pickling, also without a usable `==`."""
+    try:
+        if back == value:
+            return True
+    except Exception:
+        pass
+    return dumps(back) == dumps(value)
+
+
 def _by_its_own_way(error: BaseException) -> bytes | None:
     """The exception pickled, if it comes out of that as it went in."""
     try:
         data = dumps(error)
         back = loads(data)
-        if type(back) is type(error) and back.args == error.args:
+        if type(back) is type(error) and _alike(back.args, error.args):
             return data
     except BaseException:
         pass
@@ -163,7 +173,7 @@ def _by_type_and_args(error: BaseException) -> bytes | None:
     try:
         data = dumps((type(error), error.args, dict(error.__dict__)))
         back = _rebuild(*loads(data))
-        if type(back) is type(error) and back.args == error.args:
+        if type(back) is type(error) and _alike(back.args, error.args):
             return data
     except BaseException:
         pass
