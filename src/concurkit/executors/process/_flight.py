@@ -19,7 +19,7 @@ from .._flight import Claim, Ended, GaveBack, Still, Tell
 from .._pool import Crew
 from ._ledger import Ledger
 from ._pickle import culprit, dumps, dumps_items, loads, unpack_error
-from ._wire import BATCH, EXACT, SINGLE, TASKS, TIMED
+from ._wire import BATCH, EXACT, SINGLE, TASKS, TIMED, remember
 
 if TYPE_CHECKING:
     from ._seat import ProcessSeat
@@ -57,7 +57,7 @@ class ProcessFlight:
             return False
         return True
 
-    def message(self, known: set[int]) -> bytes | None:
+    def message(self, known: dict[int, Any]) -> bytes | None:
         """What goes to the worker that knows these functions; None if the task was cancelled."""
         if self._claim is not None and not self._claim():
             return None
@@ -65,7 +65,8 @@ class ProcessFlight:
         token, function = self._function()
         if token in known:
             function = b""
-        known.add(token)
+        elif function:
+            remember(known, token, True)
         exact = job.exact or self.batch.alone
         flags = TIMED * job.timed | EXACT * exact | TASKS * (job.fn is None) | SINGLE * job.single
         head = BATCH.pack(self.id, token, len(function), flags, job.share, self.batch.hint)

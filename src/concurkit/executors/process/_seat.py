@@ -46,7 +46,7 @@ class ProcessSeat:
         self._context = SeatContext(method)
         self._lock = threading.Lock()
         self._flights: dict[int, ProcessFlight] = {}
-        self._known: set[int] = set()
+        self._known: dict[int, Any] = {}
         self._outbox: SimpleQueue[bytes] | None = SimpleQueue()
         self._started = threading.Event()
         self._gone = threading.Event()
@@ -65,16 +65,17 @@ class ProcessSeat:
     # ---- what the crew asks -------------------------------------------------------------------
 
     def give(self, flight: ProcessFlight) -> None:
-        message = flight.message(self._known)
-        if message is None:  # its future was cancelled while it waited
-            self._crew.freed(self)
-            return
         with self._lock:
-            if not self._over:
+            over = self._over
+            message = None if over else flight.message(self._known)
+            if message is not None:
                 self._flights[flight.id] = flight
                 self._send(message)
                 return
-        flight.finish(Report())  # the process died while the flight was on its way here
+        if over:  # the process died while the flight was on its way here
+            flight.finish(Report())
+        else:  # its future was cancelled while it waited
+            self._crew.freed(self)
 
     def close(self) -> None:
         with self._lock:

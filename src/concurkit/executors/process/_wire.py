@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import struct
+from typing import Any
 
 # To the worker: flight, token of the function, length of its bytes, flags, share, hint (seconds a
 # task is expected to take); then the function's bytes and the items'.
@@ -19,6 +20,19 @@ RECALL = struct.Struct("<QB")
 REPLY = struct.Struct("<BQQdd")
 PART, END, KEPT, UNREAD = range(4)
 LENGTH = 8
+
+# A run's function is sent to a worker once; so many are kept there.
+_REMEMBERED = 16
+
+
+def remember(functions: dict[int, Any], token: int, value: Any) -> None:
+    """Keep what a run's function is known by; the oldest goes when there are many.
+
+    Both sides do this for the same messages in the same order, so each knows what the other has.
+    """
+    functions[token] = value
+    if len(functions) > _REMEMBERED:
+        del functions[next(iter(functions))]
 
 
 def records(message: bytes | bytearray) -> list[memoryview]:

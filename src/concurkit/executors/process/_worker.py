@@ -34,6 +34,7 @@ from ._wire import (
     TASKS,
     TIMED,
     UNREAD,
+    remember,
 )
 
 # Tasks below this are accounted for in windows, of about so many seconds of work.
@@ -110,11 +111,16 @@ class _Worker:
 
     def _function(self, token: int, data: memoryview) -> Any:
         """The function of a run; its bytes come along the first time only."""
-        if len(data):
-            if len(self._functions) > 8:  # an executor kept for many runs
-                self._functions.clear()
-            self._functions[token] = loads(data)
-        return self._functions.get(token)
+        if data:
+            try:
+                function, error = loads(data), None
+            except BaseException as reason:
+                function, error = None, reason
+            remember(self._functions, token, (function, error))
+        function, error = self._functions.get(token, (None, None))
+        if error is not None:
+            raise error
+        return function
 
     def _run(self, flight: int, job: Job, progress: Progress, hint: float) -> None:
         ledger, values = self._ledger, progress.values
