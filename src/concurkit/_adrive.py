@@ -85,6 +85,9 @@ class AsyncCaller:
                 todo = self._inbox.popleft()
                 if todo is None:
                     return
+                # Before the caller's code runs here, what was started has its turn: reading the
+                # input may wait for a task. (trio picks the order, hence one more than below.)
+                await anyio.lowlevel.checkpoint()
                 if run and (then := todo()) is not None:
                     then()
                 await anyio.lowlevel.checkpoint()
