@@ -1,0 +1,112 @@
+"""What is particular to process mode: how workers start, what they know, how messages travel."""
+
+# ruff: noqa: SIM300  (assertions read: expected == actual)
+
+from __future__ import annotations
+
+import os
+import sys
+import time
+from collections.abc import Iterator
+from typing import Any
+
+import pytest
+import sample_tasks
+
+from concurkit import Failure, ProcessExecutor, Success, Task, run_concurrently
+from concurkit.exceptions import WorkerCrashedError
+
+METHODS = ["forkserver", "spawn", "fork"] if sys.platform != "win32" else ["spawn"]
+
+
+@pytest.fixture
+def processes() -> Iterator[ProcessExecutor]:
+    """Two processes of the test's own."""
+    with ProcessExecutor(2) as executor:
+        yield executor
+
+
+# Python 3.12 and newer warn of a fork in a program that has threads, which is why it is only done
+# on request.
+@pytest.mark.filterwarnings("ignore:.*fork:DeprecationWarning")
+@pytest.mark.parametrize("method", METHODS)
+def test_every_start_method_keeps_the_laws(method: str) -> None:
+    """Lambdas, crashes and timeouts are the same however a worker starts."""
+    with ProcessExecutor(2, start_method=method) as executor:
+        values = run_concurrently(Task.map(lambda x: x + 1, range(5)), mode=executor)
+        crashed, fine = run_concurrently(
+            [Task(os._exit, 3), Task(sample_tasks.give, "fine")], mode=executor, on_error="collect"
+        )
+        [late] = run_concurrently(
+            [Task(time.sleep, 60)], mode=executor, timeout=0.1, on_error="collect"
+        )
+
+    assert [1, 2, 3, 4, 5] == values
+    assert isinstance(crashed, Failure)
+    assert isinstance(crashed.error, WorkerCrashedError)
+    assert 3 == crashed.error.exitcode
+    assert "fine" == fine.unwrap()
+    assert isinstance(late, Failure)
+    assert "killed" == late.stopped
+
+
+def test_an_unknown_start_method_is_refused() -> None:
+    """The message gives the choices."""
+    with pytest.raises(ValueError, match=r"start_method is 'forkit'; .*'spawn'"):
+        ProcessExecutor(start_method="forkit")
+
+
+def test_workers_see_the_environment_of_today(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Not that of the moment when the fork server was started."""
+    for value in ["first", "second"]:
+        monkeypatch.setenv("CONCURKIT_TEST", value)
+
+        assert [value] == run_concurrently([Task(os.getenv, "CONCURKIT_TEST")], mode="process")
+
+
+def test_a_worker_is_given_more_functions_than_it_remembers(processes: ProcessExecutor) -> None:
+    """A kept worker forgets the functions of old runs, and is sent them again."""
+
+    def adder(number: int) -> Any:
+        return lambda x: x + number
+
+    for _ in range(2):
+        for number in range(40):
+            expected = [number, number + 1]
+            assert expected == run_concurrently(Task.map(adder(number), range(2)), mode=processes)
+
+
+@pytest.mark.parametrize("chunksize", ["auto", 1])
+def test_messages_larger_than_a_pipe_both_ways(processes: ProcessExecutor, chunksize: Any) -> None:
+    """Neither side waits for the other to read while it writes."""
+    values = [bytes([number]) * 3_000_000 for number in range(12)]
+
+    echoes = run_concurrently(
+        Task.map(sample_tasks.give, values), mode=processes, chunksize=chunksize
+    )
+
+    assert values == echoes
+
+
+def test_a_crash_among_tiny_tasks_costs_one_of_them(processes: ProcessExecutor) -> None:
+    """Also where many of them are accounted for together."""
+    how: list[str | None] = [None] * 20_000
+    how[12_345] = "exit"
+
+    outcomes = run_concurrently(
+        Task.map(sample_tasks.die_or_give, how, range(20_000)), mode=processes, on_error="collect"
+    )
+
+    lost = [one.index for one in outcomes if isinstance(one, Failure)]
+    assert [12_345] == lost
+    kept = [(one.index, one.value) for one in outcomes if isinstance(one, Success)]
+    assert [(index, index) for index in range(20_000) if index != 12_345] == kept
+
+
+def test_a_thread_that_a_task_left_holds_up_no_shutdown() -> None:
+    """A worker that does not end by itself is killed."""
+    started = time.monotonic()
+
+    run_concurrently([Task(sample_tasks.leave_a_thread)], mode="process")
+
+    assert time.monotonic() - started < 10
