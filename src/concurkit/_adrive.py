@@ -70,10 +70,13 @@ class AsyncCaller:
         try:
             drive.tell(Tick())
             await self._serve(run=True)
-        except BaseException:
+        except BaseException as error:
             drive.tell(Halt(PATIENCE))
             with anyio.CancelScope(shield=True):
                 await self._serve(run=False)
+            if isinstance(error, KeyboardInterrupt):
+                raise KeyboardInterrupt(drive.summary()) from None
+            error.add_note(drive.summary())  # asyncio makes of Ctrl-C a cancellation
             raise
 
     def _wake(self) -> None:

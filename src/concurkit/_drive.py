@@ -92,6 +92,7 @@ class Drive:
         self._reading = False
         self._wanted = 0
         self._over = False
+        self._partly = 0
         self._alarm = Alarm(lambda: self.tell(Tick()))
 
     def tell(self, event: Any) -> None:
@@ -115,6 +116,7 @@ class Drive:
         tally = self.schedule.tally
         total = max(tally.drawn, self.schedule.terms.length or 0)
         ended, running = tally.at_halt or (tally.ended, 0)
+        ended += self._partly
         rest = max(0, total - ended - running)
         return f"interrupted: {ended} done, {running} running, {rest} not started"
 
@@ -157,6 +159,8 @@ class Drive:
                 event.error.add_note(f"raised while reading task {position} of the input")
             schedule.halt(now)
         elif type(event) is Halt:
+            if schedule.tally.at_halt is None:  # what has ended in batches that are under way
+                self._partly = sum(flight.look()[0] for flight in self._flights.values())
             schedule.halt(now, event.patience)
         elif type(event) is Still:
             schedule.still(event.number, now)

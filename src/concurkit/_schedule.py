@@ -3,7 +3,7 @@
 A `Schedule` is told what happened and when; asked, it answers what to do next. It never looks at
 a value that a task returned, so a batch of a thousand tasks costs it no more than a batch of one.
 
-What happened:          `supply`, `no_more`, `ended`, `gave_back`, `seen`, `halt`
+What happened:          `supply`, `no_more`, `ended`, `gave_back`, `seen`, `still`, `halt`
 What to do next:        `orders(now)` (Start, Look, Recall, Stop, Abandon), `wanted`, `wake`
 What came of it:        `settled` (blocks of values and failures), `finished`
 
@@ -297,7 +297,6 @@ class Schedule:
     def orders(self, now: float) -> list[Order]:
         """What to do now, in this order."""
         if self._settled_by is not None and now >= self._settled_by:
-            self._settled_by = None
             self._begin_stop(now, -1)
         self._ring(now)
         if self._abandon_by is not None and now >= self._abandon_by:

@@ -8,6 +8,7 @@ documented, so its absence only means that an executor left open must be shut do
 from __future__ import annotations
 
 import concurrent.futures.thread  # noqa: F401 - its hook must be registered before ours: ours runs first  # pyright: ignore[reportUnusedImport]
+import os
 import threading
 import weakref
 from typing import Any
@@ -21,8 +22,12 @@ def close_at_exit(crew: Any) -> None:
 
 
 def _close_all() -> None:
-    for crew in list(_crews):
+    """Let all that was submitted be done, as the standard executors do."""
+    crews = list(_crews)
+    for crew in crews:
         crew.close()
+    for crew in crews:
+        crew.join()
 
 
 def register() -> None:
@@ -33,3 +38,6 @@ def register() -> None:
 
 
 register()
+
+if hasattr(os, "register_at_fork"):  # a forked child has the crews' locks, not their threads
+    os.register_at_fork(after_in_child=_crews.clear)

@@ -7,6 +7,7 @@ seats' threads hold only the crew, so an executor that is dropped is noticed and
 
 from __future__ import annotations
 
+import os
 import threading
 import weakref
 from abc import abstractmethod
@@ -62,6 +63,7 @@ class Crew:
         self.closed = False
         self.numbers = 0
         self._stillborn = 0
+        self._pid = os.getpid()
 
     def launch(self, flights: Sequence[tuple[Any, Any]], again: bool = False) -> None:
         """Start each flight on a free seat, behind another flight, or when a seat is free.
@@ -148,6 +150,8 @@ class Crew:
 
     def close(self, cancel: bool = False) -> list[Any]:
         """Let the seats end once the work is done; returns the flights dropped by *cancel*."""
+        if os.getpid() != self._pid:  # a forked child's copy: its seats are the parent's
+            return []
         with self._lock:
             self.closed = True
             dropped = list(self._waiting) if cancel else []

@@ -11,6 +11,8 @@ import sys
 import threading
 from collections import deque
 from collections.abc import Callable, Coroutine
+from contextvars import copy_context
+from functools import partial
 from typing import Any
 
 import anyio
@@ -175,13 +177,15 @@ def loop_functions() -> tuple[Callable[..., Any], Callable[..., Any]]:
     """How the running loop takes calls from other threads, and starts tasks of its own."""
     if asyncio._get_running_loop() is not None:
         loop = asyncio.get_running_loop()
+        # Not the context of whoever calls, perhaps a task of another loop.
+        context = copy_context()
         tasks: set[asyncio.Task[Any]] = set()  # the loop itself holds them weakly
 
         def spawn(serve: Callable[[], Coroutine[Any, Any, Any]]) -> None:
-            task = loop.create_task(serve())
+            task = loop.create_task(serve(), context=context.copy())
             tasks.add(task)
             task.add_done_callback(tasks.discard)
 
-        return loop.call_soon_threadsafe, spawn
+        return partial(loop.call_soon_threadsafe, context=context), spawn
     trio = sys.modules["trio"]
     return trio.lowlevel.current_trio_token().run_sync_soon, trio.lowlevel.spawn_system_task
