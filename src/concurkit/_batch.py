@@ -311,6 +311,11 @@ def _finish_elsewhere(coroutine: CoroutineType[Any, Any, Any], context: Context)
     return value
 
 
+def has_loop() -> bool:
+    """Whether this worker has an event loop that `close_loop` would close."""
+    return getattr(_local, "runner", None) is not None
+
+
 def close_loop() -> None:
     """Close this worker's event loop, if async functions made it have one."""
     runner: asyncio.Runner | None = getattr(_local, "runner", None)

@@ -12,7 +12,7 @@ from collections.abc import Iterable, Mapping
 from concurrent.futures import Executor
 from typing import Any, Literal, Unpack, overload
 
-from ._batch import close_loop
+from ._batch import close_loop, has_loop
 from ._caller import Caller
 from ._engage import Engagement
 from ._options import Options
@@ -353,6 +353,7 @@ def run_concurrently(
 def carry_out(engagement: Engagement) -> Any:
     """Drive a run from this thread to its end; its result or its error."""
     caller = Caller()
+    had_loop = has_loop()
     workers = engagement.workers()
     launcher = engagement.executor(workers)
     drive, collector = engagement.drive(launcher, workers, caller.put)
@@ -361,7 +362,7 @@ def carry_out(engagement: Engagement) -> Any:
             caller.run(drive)
     finally:
         engagement.finish(drive, launcher)
-        if engagement.mode == "serial":
+        if not had_loop:  # serial tasks may have made one for this thread
             close_loop()
     return collector.result(drive)
 
