@@ -88,6 +88,7 @@ class Job:
         single: whether an item is the one argument of `fn`, not a tuple of arguments.
         context: the caller's context variables; each task runs in a copy.
         timed: whether the end of each task is noted.
+        fast: whether a batch ends with its first failure.
         exact: whether it must be known of each single task whether it ran.
         share: how many workers share the machine while the run lasts.
         label: what to call the worker, where its own name would mislead.
@@ -99,6 +100,7 @@ class Job:
     context: Context
     single: bool = False
     timed: bool = False
+    fast: bool = False
     exact: bool = False
     share: int = 1
     label: str = ""
@@ -205,7 +207,10 @@ def run_quickly(job: Job, progress: Progress, todo: Any) -> None:
             raise
         except BaseException as error:
             progress.failures.append((len(values), error))
-            value = None
+            done(None)
+            if job.fast:
+                return
+            continue
         done(value)
 
 
@@ -231,6 +236,8 @@ def run_some(job: Job, progress: Progress, todo: Any) -> None:
         if timed:
             ends.append(clock())
         values.append(value)
+        if job.fast and progress.failures:
+            return
 
 
 # ---- contexts -----------------------------------------------------------------------------------

@@ -227,7 +227,7 @@ class Drive:
             elif type(order) is Stop:
                 flight.stop(order.position)
             elif type(order) is Abandon:
-                report = flight.abandon()
+                report = flight.abandon(order.position)
                 if report is not None:
                     del self._flights[order.number]
                     self.schedule.ended(order.number, report, clock())

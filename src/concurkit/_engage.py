@@ -88,6 +88,7 @@ class Engagement:
             task_context(sharing, launcher.home),
             single=source.single,
             timed=options.timeout is not None or options.on_error == "collect",
+            fast=options.on_error == "raise",
             exact=options.timeout is not None or chunksize == 1,
             share=inside().share * sharing,
             label="serial" if self.mode == "serial" else "",

@@ -47,6 +47,9 @@ class Flight(Protocol):
         """Stop the task at *position* (-1: whichever runs): `Ended` or `Still` follows."""
         ...
 
-    def abandon(self) -> Report | None:
-        """Give the batch up and report it now; None if its own report is on the way."""
+    def abandon(self, position: int) -> Report | None:
+        """Give the batch up, if the task at *position* (-1: any) still runs, and report it now.
+
+        None if its own report is on the way, or `Still`.
+        """
         ...

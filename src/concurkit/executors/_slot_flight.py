@@ -86,6 +86,8 @@ class SlotFlight:
             if timed:
                 ends.append(clock())
             values.append(value)
+            if job.fast and progress.failures:
+                break
         return bool(waited[0])
 
     async def _call(
@@ -131,7 +133,7 @@ class SlotFlight:
         except BaseException as error:
             unwanted = True
             _close_values(reports)
-            if flight.abandon() is not None:
+            if flight.abandon(-1) is not None:
                 self._how = "abandoned"
             if isinstance(error, GeneratorExit):
                 waited.append(None)
@@ -194,16 +196,23 @@ class SlotFlight:
             self._progress.todo.take_back()
             self._scope.cancel()
 
-    def abandon(self) -> Report | None:
+    def abandon(self, position: int) -> Report | None:
         if self.over:
             return None
+        progress = self._progress
+        kept = progress.todo.take_back()  # first, so that no other task can start now
+        running = len(progress.values)
+        if position not in (-1, running):
+            self._tell(GaveBack(self.batch.number, kept))
+            self._tell(Still(self.batch.number))
+            return None
         self.over = True
-        begun = self._progress.begun
-        kept = self._progress.todo.take_back()
-        values = list(self._progress.values)
+        begun = progress.begun
         report = self._report()
-        report.values = values
-        if begun and len(values) < kept:
+        report.values = progress.values[:running]
+        report.failures = [failure for failure in progress.failures if failure[0] < running]
+        report.ends = progress.ends[:running]
+        if begun and running < kept:
             report.lost = TaskCancelledError("the task was abandoned")
             report.how = "abandoned"
             self._slots.in_loop(self._slots.lose_slot)

@@ -11,7 +11,7 @@ from typing import Any
 
 from .._batch import Batch, Job, Progress, Report, clock, close_loop, run
 from ..exceptions import TaskCancelledError
-from ._flight import Claim, Ended, GaveBack, Tell
+from ._flight import Claim, Ended, GaveBack, Still, Tell
 from ._pool import Crew
 
 
@@ -65,17 +65,21 @@ class ThreadFlight:
     def stop(self, position: int) -> None:
         """A thread can't be stopped; whoever must go on abandons it."""
 
-    def abandon(self) -> Report | None:
+    def abandon(self, position: int) -> Report | None:
         if self._crew.withdraw(self):
             return Report()
-        kept = self.progress.todo.take_back()
-        position = len(self.progress.values)
-        if position >= kept:  # it has just ended by itself
+        kept = self.progress.todo.take_back()  # first, so that no other task can start now
+        running = len(self.progress.values)
+        if running >= kept:  # it has just ended by itself
+            return None
+        if position not in (-1, running):  # and an innocent one has started
+            self._tell(GaveBack(self.batch.number, kept))
+            self._tell(Still(self.batch.number))
             return None
         seat = self.seat
         assert seat is not None
         seat.give_up()
-        report = self._report(position)
+        report = self._report(running)
         report.lost = TaskCancelledError("the task was abandoned")
         report.how = "abandoned"
         return report
@@ -88,12 +92,12 @@ class ThreadFlight:
     def _report(self, ended: int) -> Report:
         progress = self.progress
         since = progress.since
-        return Report(
-            values=progress.values if ended == len(progress.values) else progress.values[:ended],
-            failures=progress.failures,
+        return Report(  # of copies: an abandoned thread goes on with its lists
+            values=progress.values[:ended],
+            failures=[failure for failure in progress.failures if failure[0] < ended],
             since=since,
             busy=clock() - since,
-            ends=progress.ends,
+            ends=progress.ends[:ended],
             worker=self.job.label or (self.seat.name if self.seat is not None else ""),
         )
 

@@ -112,7 +112,7 @@ class _Flight:
     def stop(self, position: int) -> None:
         """The task runs where whoever could stop it waits."""
 
-    def abandon(self) -> Report | None:
+    def abandon(self, position: int) -> Report | None:
         return self._report()
 
     def _report(self) -> Report:

@@ -19,7 +19,7 @@ from .._flight import Claim, Ended, GaveBack, Still, Tell
 from .._pool import Crew
 from ._ledger import Ledger
 from ._pickle import culprit, dumps, dumps_items, loads, unpack_error
-from ._wire import BATCH, EXACT, SINGLE, TASKS, TIMED, remember
+from ._wire import BATCH, EXACT, FAST, SINGLE, TASKS, TIMED, remember
 
 if TYPE_CHECKING:
     from ._seat import ProcessSeat
@@ -69,6 +69,7 @@ class ProcessFlight:
             remember(known, token, True)
         exact = job.exact or self.batch.alone
         flags = TIMED * job.timed | EXACT * exact | TASKS * (job.fn is None) | SINGLE * job.single
+        flags |= FAST * job.fast
         head = BATCH.pack(self.id, token, len(function), flags, job.share, self.batch.hint)
         items, self._items = self._items, b""
         return b"".join((head, function, items))
@@ -190,18 +191,19 @@ class ProcessFlight:
             seat.hold(False)
             self._tell(Still(self.batch.number))
 
-    def abandon(self) -> Report | None:
+    def abandon(self, position: int) -> Report | None:
         if self._crew.withdraw(self):
             return Report()
         seat = self.seat
         if self.over or seat is None:
             return None
         self.over = True
-        begun = seat.look()[0] == self.id
+        running, _, since = seat.look()
         seat.kill()
-        self._crew.lost(seat)
-        report = self._report(self._ends[-1] if self._ends else 0.0, 0.0)
-        if begun:
+        report = self._report(seat.begun if self._ends else since, 0.0)
+        report.values, report.ends = self._values.copy(), self._ends.copy()
+        report.failures = self._failures.copy()
+        if running == self.id:
             report.lost = TaskCancelledError("the task was abandoned")
             report.how = "abandoned"
         return report

@@ -46,6 +46,7 @@ class ProcessSeat:
         self._context = SeatContext(method)
         self._lock = threading.Lock()
         self._flights: dict[int, ProcessFlight] = {}
+        self._commands: list[bytes] = []
         self._known: dict[int, Any] = {}
         self._outbox: SimpleQueue[bytes] | None = SimpleQueue()
         self._started = threading.Event()
@@ -96,11 +97,22 @@ class ProcessSeat:
         with contextlib.suppress(ValueError):
             self._ledger.hold = value
 
+    @property
+    def begun(self) -> float:
+        """When the running batch began."""
+        try:
+            return self._ledger.begun
+        except ValueError:
+            return clock()
+
     def recall(self, flight: int, unbegun: bool) -> None:
+        command = _wire.RECALL.pack(flight, unbegun)
         with self._lock:
-            if self._control is not None:
-                with contextlib.suppress(OSError):
-                    _pipe.send(self._control, _wire.RECALL.pack(flight, unbegun))
+            if self._control is None:
+                self._commands.append(command)  # the process is being started
+                return
+            with contextlib.suppress(OSError):
+                _pipe.send(self._control, command)
 
     def kill(self) -> None:
         """End the process now, whatever it does."""
@@ -184,6 +196,9 @@ class ProcessSeat:
         served.add_done_callback(self._note_end)
         with self._lock:
             self._tasks, self._control = tasks, control
+            for command in self._commands:
+                _pipe.send(control, command)
+            self._commands.clear()
             self._started.set()
             outbox = self._outbox
             assert outbox is not None

@@ -8,7 +8,7 @@ from typing import Any
 # To the worker: flight, token of the function, length of its bytes, flags, share, hint (seconds a
 # task is expected to take); then the function's bytes and the items'.
 BATCH = struct.Struct("<QQIBId")
-TIMED, EXACT, TASKS, SINGLE = 1, 2, 4, 8
+TIMED, EXACT, TASKS, SINGLE, FAST = 1, 2, 4, 8, 16
 
 CLOSE = b""  # no more to come
 

@@ -25,6 +25,7 @@ from ._wire import (
     CLOSE,
     END,
     EXACT,
+    FAST,
     KEPT,
     LENGTH,
     PART,
@@ -104,6 +105,7 @@ class _Worker:
             single=bool(flags & SINGLE),
             timed=bool(flags & TIMED),
             exact=bool(flags & EXACT),
+            fast=bool(flags & FAST),
         )
         self._run(flight, job, progress, hint)
         with self._turn:
@@ -147,6 +149,8 @@ class _Worker:
                 unsent.extend(_records(progress, 0))
             else:
                 self._account(flight, progress, first, unsent)
+            if job.fast and progress.failures:
+                break
             if not job.exact:
                 size = _window(size, took / count)
             now = clock()
