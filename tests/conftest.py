@@ -16,7 +16,7 @@ from pathlib import Path
 from typing import Any, TypeAlias
 
 import anyio
-import psutil
+import psutil  # type: ignore[import-untyped, unused-ignore]
 import pytest
 import trio
 from hypothesis import HealthCheck, settings
@@ -39,16 +39,28 @@ import sample_tasks  # noqa: E402
 
 # The numbers are for tests without I/O; a test that starts real workers asks for a part of them.
 # An example may take long on a busy machine, so there is no deadline.
-for name, examples in {"dev": 100, "ci": 2000}.items():
+for profile, most in {"dev": 100, "ci": 2000}.items():
     settings.register_profile(
-        name,
-        max_examples=examples,
+        profile,
+        max_examples=most,
         deadline=None,
-        derandomize=name == "ci",
+        derandomize=profile == "ci",
         print_blob=True,
         suppress_health_check=[HealthCheck.too_slow],
     )
 settings.load_profile(os.environ.get("HYPOTHESIS_PROFILE", "dev"))
+
+
+def examples(count: int) -> settings:
+    """So many examples in the "dev" profile, and in proportion in others."""
+    chosen, dev = settings.get_current_profile_name(), settings.get_profile("dev")
+    now = settings.get_profile(chosen)
+    health = [*now.suppress_health_check, HealthCheck.function_scoped_fixture]
+    return settings(
+        max_examples=max(1, round(count * now.max_examples / dev.max_examples)),
+        suppress_health_check=health,
+    )
+
 
 MODES = ["serial", "thread", "process", "async"]
 PLACES = ["serial", "thread", "async", "kept thread", "kept process", "kept async", "kept trio"]
@@ -120,14 +132,15 @@ def _kept(kind: str, request: pytest.FixtureRequest) -> Iterator[Executor]:
 def _start_all(executor: Executor) -> None:
     """Have all the workers at work at once, each with a loop, so that no test starts another."""
     workers = executor.max_workers  # type: ignore[attr-defined]
-    for task in (sample_tasks.meet, sample_tasks.meet_async):
+    tasks: list[Callable[..., Any]] = [sample_tasks.meet, sample_tasks.meet_async]
+    for task in tasks:
         with tempfile.TemporaryDirectory() as place:
             for future in [executor.submit(task, place, workers) for _ in range(workers)]:
                 future.result(timeout=30)
 
 
 def _awaited_on(backend: str) -> Call:
-    def call(tasks: object, **options: Any) -> Any:
+    def call(tasks: Any, **options: Any) -> Any:
         async def main() -> Any:
             before = _loop_tasks()
             try:

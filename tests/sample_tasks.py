@@ -9,7 +9,7 @@ import signal
 import sys
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from contextlib import suppress
 from contextvars import ContextVar
 from functools import partial
@@ -17,6 +17,8 @@ from pathlib import Path
 from types import ModuleType
 from typing import Any, NoReturn
 from uuid import uuid4
+
+from concurkit import Task, aio, run_concurrently
 
 # ---- what async tasks wait with; imported late, since each new worker would pay for it ----------
 
@@ -153,6 +155,12 @@ async def where_async() -> tuple[int, int, int]:
     return os.getpid(), threading.get_ident(), id(asyncio.get_running_loop())
 
 
+async def library() -> str:
+    """Return the name of the async library that this runs on."""
+    await turn()
+    return "asyncio" if asyncio._get_running_loop() is not None else "trio"
+
+
 def interval(seconds: float) -> tuple[float, float]:
     """Take *seconds*; return when this began and ended, on the clock of all processes."""
     start = time.monotonic()
@@ -269,6 +277,20 @@ def note_and_wait_for_file(started: str, path: str) -> str:
     Path(started).touch()
     wait_for_file(path)
     return "done"
+
+
+def tell_and_wait_for_file(started: str, path: str) -> str:
+    """Add to the file *started*, then wait until there is a file at *path*; return its name."""
+    append(started, "started")
+    return str(wait_for_file(path, path))
+
+
+def compute(seconds: float) -> int:
+    """Compute for so many seconds."""
+    until, number = time.monotonic() + seconds, 0
+    while time.monotonic() < until:
+        number += 1
+    return number
 
 
 def meet(place: str, guests: int) -> None:
@@ -419,7 +441,7 @@ def read_null() -> bytes:
     return ctypes.string_at(0)
 
 
-DEATHS = {
+DEATHS: dict[str, Callable[[], Any]] = {
     "exit": exit_now,
     "exit 0": partial(exit_now, 0),
     "SIGKILL": partial(kill_self, getattr(signal, "SIGKILL", 9)),
@@ -472,3 +494,33 @@ def append_and_die(path: str, word: object, how: str | None) -> None:
 def hold_the_gil(seconds: int) -> None:
     """Sleep in C code that does not let the interpreter's other threads run."""
     ctypes.PyDLL(None).sleep(seconds)
+
+
+# ---- tasks that start runs of their own ---------------------------------------------------------
+
+# For each level its mode, and whether its tasks are async functions.
+Levels = Sequence[tuple[str, bool]]
+
+
+def nest(levels: Levels) -> int:
+    """Count the leaves of a tree of runs, two tasks in each."""
+    if not levels:
+        return 1
+    (mode, asynchronous), *rest = levels
+    fn: Callable[..., Any] = nest_async if asynchronous else nest
+    return sum(run_concurrently([Task(fn, rest)] * 2, mode=mode, max_workers=2))
+
+
+async def nest_async(levels: Levels) -> int:
+    """Count the leaves of a tree of runs that are awaited."""
+    if not levels:
+        return 1
+    (mode, asynchronous), *rest = levels
+    fn: Callable[..., Any] = nest_async if asynchronous else nest
+    return sum(await aio.run_concurrently([Task(fn, rest)] * 2, mode=mode, max_workers=2))
+
+
+def intervals_inside(mode: str, count: int, max_workers: int | None) -> list[tuple[float, float]]:
+    """Run so many tasks inside this one; return when each ran."""
+    tasks = [Task(interval, 0.05)] * count
+    return run_concurrently(tasks, mode=mode, max_workers=max_workers)

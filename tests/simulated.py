@@ -11,7 +11,8 @@ import math
 from dataclasses import dataclass, field
 from typing import Any, Literal, TypeAlias
 
-from concurkit._schedule import Batch, Report, Terms
+from concurkit._batch import Batch, Report
+from concurkit._schedule import Terms
 from concurkit.exceptions import TaskCancelledError, WorkerCrashedError
 from concurkit.executors._flight import Ended, GaveBack, Still
 
@@ -20,9 +21,12 @@ Event: TypeAlias = Ended | GaveBack | Still
 
 @dataclass(frozen=True)
 class Call:
-    """What a task does: how it ends, after how long, and whether it lets itself be cancelled."""
+    """What a task does: how it ends, after how long, and whether it lets itself be cancelled.
 
-    ends: Literal["returns", "raises", "crashes", "hangs"]
+    If it exits and is the last of its batch, its worker is gone before the next batch.
+    """
+
+    ends: Literal["returns", "raises", "crashes", "exits", "hangs"]
     takes: float
     stubborn: bool = False
 
@@ -231,10 +235,12 @@ class Workers:
             return True
         if item.call.ends == "raises":
             flight.failures.append((flight.position, TaskError(item.index)))
-        flight.values.append(("value", item.index) if item.call.ends == "returns" else None)
+        flight.values.append(None if item.call.ends == "raises" else ("value", item.index))
         flight.ends.append(at)
         if flight.position < flight.kept:
             self._begin(flight, at)
+        elif item.call.ends == "exits" and flight.kept == len(flight.batch.indices):
+            self._die(flight, WorkerCrashedError("between two batches"), None)
         else:
             self._land(flight)
         return True
@@ -269,7 +275,9 @@ class Workers:
         batch, position = flight.batch, flight.position
         report = self._report(flight)
         report.busy = 0.0
-        self._lose(flight, report, error, how)
+        report.lost, report.how = error, how
+        if flight.task_since is not None:
+            self.lost[flight.item.index] = self.now - flight.task_since
         window = 1 if batch.alone else self._window
         if window > 1:
             first = position // window * window
@@ -278,7 +286,8 @@ class Workers:
             report.failures = [failure for failure in report.failures if failure[0] < first]
             report.unsure = window
             untraced = range(first, min(first + window, flight.kept))
-            self.restartable.update(batch.indices[at] for at in untraced)
+            if len(untraced) > 1:
+                self.restartable.update(batch.indices[at] for at in untraced)
         flight.over = True
         self.events.append(Ended(batch.number, report))
         self._close(flight.seat)

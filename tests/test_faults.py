@@ -17,7 +17,7 @@ from pathlib import Path
 from typing import Any
 
 import anyio
-import psutil
+import psutil  # type: ignore[import-untyped, unused-ignore]
 import pytest
 import sample_tasks
 from conftest import Call
@@ -210,7 +210,7 @@ def refuse_to_start(self: object, *args: object, **kwargs: object) -> Any:
 
 def test_an_exception_with_two_arguments_arrives_as_it_is(call: Call, mode: str) -> None:
     """It keeps its type, args and attributes, though pickle alone can't rebuild it."""
-    task = Task(sample_tasks.fail, sample_tasks.TwoArguments, 51, "the cellar")
+    task: Any = Task(sample_tasks.fail, sample_tasks.TwoArguments, 51, "the cellar")
 
     with pytest.raises(sample_tasks.TwoArguments) as caught:
         call([GOOD, task, GOOD], mode=mode)

@@ -23,8 +23,8 @@ from typing import Any
 
 import pytest
 import sample_tasks
-from conftest import Call, Place, Remains
-from hypothesis import HealthCheck, given, settings
+from conftest import Call, Place, Remains, examples
+from hypothesis import given
 from hypothesis import strategies as st
 
 from concurkit import (
@@ -56,18 +56,6 @@ EXECUTORS: dict[str, Callable[[], Executor]] = {
     "process": lambda: ProcessExecutor(2),
     "async": lambda: AsyncExecutor(2),
 }
-
-
-def examples(count: int) -> settings:
-    """So many examples in the "dev" profile, and in proportion in others."""
-    asked = settings.default.max_examples / settings.get_profile("dev").max_examples
-    return settings(
-        max_examples=max(1, round(count * asked)),
-        suppress_health_check=[
-            *settings.default.suppress_health_check,
-            HealthCheck.function_scoped_fixture,
-        ],
-    )
 
 
 # ---- tasks of every kind, and what a plain for loop makes of them --------------------------------

@@ -29,6 +29,7 @@ from concurkit import (
 from concurkit._batch import inside
 from concurkit._schedule import Schedule
 from concurkit.exceptions import WorkerCrashedError
+from concurkit.executors.process._seat import ProcessSeat
 
 MODES = ["serial", "thread", "process", "async"]
 
@@ -205,24 +206,35 @@ def test_runs_inside_tasks_have_no_more_workers_by_default_than_one_run(
 # ---- faults of our own --------------------------------------------------------------------------
 
 
-def test_nonsense_from_a_worker_fails_its_task_and_hangs_nothing(call: Call) -> None:
-    """If what a helper thread reads makes it fail, the tasks that wait for it fail with that."""
-    tasks = [Task(sample_tasks.give, 1), sample_tasks.talk_nonsense, Task(sample_tasks.give, 2)]
-
-    first, failure, last = call(tasks, mode="process", on_error="collect")
-
-    assert (1, 2) == (first.unwrap(), last.unwrap())
-    assert isinstance(failure.error, WorkerCrashedError)
-    assert failure.error.__cause__ is not None
+def fault(*_: object, **__: object) -> None:
+    """Stands for a mistake of ours."""
+    raise LookupError("a fault of ours")
 
 
-def test_futures_fail_when_the_thread_that_serves_them_does() -> None:
-    """So do futures."""
+def test_a_thread_of_ours_that_dies_fails_the_tasks_that_wait_for_it(
+    call: Call, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """If what a helper thread reads makes it fail, its tasks fail with that, and nothing hangs."""
+    monkeypatch.setattr(ProcessSeat, "_handle_reply", fault)
+
+    outcomes = call([sample_tasks.nothing] * 3, mode="process", on_error="collect")
+
+    assert [WorkerCrashedError] * 3 == [type(one.error) for one in outcomes]
+    assert [LookupError] * 3 == [type(one.error.__cause__) for one in outcomes]
+
+
+def test_a_thread_of_ours_that_dies_fails_the_futures_that_wait_for_it(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """So it is with futures, and the executor goes on with another worker."""
     with ProcessExecutor(1) as executor:
-        error = executor.submit(sample_tasks.talk_nonsense).exception(timeout=20)
+        with monkeypatch.context() as patch:
+            patch.setattr(ProcessSeat, "_handle_reply", fault)
+            error = executor.submit(sample_tasks.nothing).exception(timeout=20)
 
         assert 1 == executor.submit(sample_tasks.give, 1).result(timeout=20)
     assert isinstance(error, WorkerCrashedError)
+    assert isinstance(error.__cause__, LookupError)
 
 
 @pytest.mark.parametrize("step", ["ended", "orders", "supply"])
@@ -230,10 +242,6 @@ def test_a_fault_in_the_rules_ends_the_run(
     call: Call, mode: str, step: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """An error of our own is raised where the run was called, whichever thread met it."""
-
-    def fault(*_: object, **__: object) -> None:
-        raise LookupError("a fault of ours")
-
     monkeypatch.setattr(Schedule, step, fault)
 
     with pytest.raises(LookupError, match="a fault of ours"):

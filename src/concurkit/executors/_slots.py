@@ -169,6 +169,7 @@ class Slots:
                 self.abandoned -= 1
             else:
                 self._count -= 1
+                self._wake()  # what this slot was woken for, another takes up
                 if self._empty is not None and self._count <= 0:
                     self._empty.set()
 

@@ -263,7 +263,7 @@ class ProcessSeat:
         self._crew.lost(self)
         for position, flight in enumerate(flights):
             if flight.id == running:
-                flight.crashed(self._ledger, self._crash)
+                flight.crashed(self._ledger, lambda ran: self._crash(ran, trouble))
             elif position == 0 and (failing or trouble is not None):
                 # It died before it took up anything, as others did before it.
                 error = self._crash(None) if trouble is None else _not_started(trouble)
@@ -296,14 +296,18 @@ class ProcessSeat:
             self._handle.close()
         self._ledger.close()
 
-    def _crash(self, ran: float | None) -> WorkerCrashedError:
+    def _crash(self, ran: float | None, trouble: BaseException | None = None) -> WorkerCrashedError:
         """The error of a task under which the process died, *ran* seconds after it started."""
         process, code = self._context.process, self._exitcode
         pid = process.pid if process is not None else None
         told, hint = _told(code)
+        if trouble is not None:
+            told, hint = "was killed because its answers could not be read", f": {trouble!r}"
         when = "before it took up a task" if ran is None else f"{ran:.3g} s into the task"
         message = f"{self.name} (pid {pid}) {told}, {when}{hint}"
-        return WorkerCrashedError(message, pid=pid, exitcode=code, ran=ran)
+        error = WorkerCrashedError(message, pid=pid, exitcode=code, ran=ran)
+        error.__cause__ = trouble
+        return error
 
 
 def _not_started(trouble: BaseException) -> WorkerCrashedError:
