@@ -312,8 +312,8 @@ DEATHS = {
     for how in sample_tasks.DEATHS
 }
 OVERDUE = {
-    "serial": Fault(Task(sample_tasks.sleep, 1), TaskTimeoutError),
-    "thread": Fault(Task(sample_tasks.sleep, 1), TaskTimeoutError),
+    "serial": Fault(Task(sample_tasks.sleep, 0.8), TaskTimeoutError),
+    "thread": Fault(Task(sample_tasks.sleep, 0.8), TaskTimeoutError),
     "process": Fault(Task(sample_tasks.sleep, 60), TaskTimeoutError),
     "async": Fault(Task(sample_tasks.sleep_async, 60), TaskTimeoutError),
 }
@@ -354,7 +354,7 @@ def test_law_2_one_outcome_each(
     """As many outcomes as tasks, each in its place, whatever becomes of the tasks."""
     faults = drawn_faults(data, mode, overdue=overdue)
     tasks = shaped(shape, [fault.task for fault in faults])
-    options = {"chunksize": chunksize, "timeout": 0.5 if overdue else None}
+    options = {"chunksize": chunksize, "timeout": 0.4 if overdue else None}
 
     result = call(tasks, mode=own, on_error="collect", **options)
 
@@ -449,17 +449,18 @@ def test_law_3_never_too_many_drawn(
 
 # ---- 4. at most once -----------------------------------------------------------------------------
 
-ENDINGS = ["returns", "raises", "takes too long"]
-
 
 @examples(6)
-@given(st.data(), chunksizes)
+@given(st.data(), chunksizes, st.booleans())
 def test_law_4_at_most_once(
-    call: Call, mode: str, own: Any, data: st.DataObject, chunksize: Any
+    call: Call, mode: str, own: Any, data: st.DataObject, chunksize: Any, overdue: bool
 ) -> None:
     """No task starts twice, whatever it comes to; one that returned has started once."""
     deaths = sorted(sample_tasks.DEATHS) if mode == "process" else []
-    endings = data.draw(st.lists(st.sampled_from([*ENDINGS, *deaths]), max_size=8))
+    kinds = st.sampled_from(["returns", "returns", "raises", *deaths])
+    endings = data.draw(st.lists(kinds, max_size=8))
+    if overdue:
+        endings.insert(data.draw(st.integers(0, len(endings))), "takes too long")
     slow = 60 if mode in ("process", "async") else 0.6
     with tempfile.TemporaryDirectory() as home:
         path = f"{home}/started"
