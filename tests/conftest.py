@@ -53,7 +53,7 @@ settings.load_profile(os.environ.get("HYPOTHESIS_PROFILE", "dev"))
 
 def examples(count: int) -> settings:
     """So many examples, whatever the profile: each is a run on real workers."""
-    health = [*settings.default.suppress_health_check, HealthCheck.function_scoped_fixture]
+    health = [*settings().suppress_health_check, HealthCheck.function_scoped_fixture]
     return settings(max_examples=count, suppress_health_check=health)
 
 

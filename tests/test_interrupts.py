@@ -95,7 +95,7 @@ def start(tmp_path: Path) -> Iterator[Start]:
             cwd=tmp_path,
             env={
                 **os.environ,
-                "PYTHONPATH": str(Path(__file__).parent),
+                "PYTHONPATH": os.pathsep.join(filter(None, sys.path)),
                 "TMPDIR": str(temp),
             },
             stdin=subprocess.PIPE,
@@ -210,7 +210,8 @@ def test_ctrl_c_stops_many_quick_tasks(start: Start, mode: str) -> None:
             if number == 20_000:
                 sample_tasks.append("started", "far")
             yield number
-    run_concurrently(Task.map(abs, numbers()), mode={mode!r}, max_workers=2)
+    fn = sample_tasks.add_async if {mode!r} == "async" else abs
+    run_concurrently(Task.map(fn, numbers()), mode={mode!r}, max_workers=2)
     """
     )
     program.wait_for(lambda: program.lines("started"))

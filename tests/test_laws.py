@@ -695,7 +695,7 @@ def test_law_8_nothing_outlives_the_run(
     tasks, options = BEHAVIOURS[behaviour]
     before = Remains.now(temp_home)
 
-    for _ in range(3):
+    for _ in range(2):
         with suppress(Exception):
             call(tasks, mode=mode, max_workers=2, **options)
 

@@ -139,7 +139,7 @@ class _LoopThread:
         self._ready = threading.Event()
         self._trouble: BaseException | None = None
         self._stop: anyio.Event | None = None
-        self.closed = False
+        self.closed: bool = False
 
     def slots(self) -> Slots:
         with self._lock:

@@ -34,7 +34,7 @@ class SerialExecutor(Executor):
     home = None
 
     def __init__(self) -> None:
-        self.closed = False
+        self.closed: bool = False
 
     def launch(
         self, batches: Sequence[tuple[Batch, Flight | None]], job: Job, tell: Tell
