@@ -1104,18 +1104,18 @@ class TestFailFast:
             schedule.orders(1.0)
         )
         assert 0 == schedule.wanted
-        assert 1.1 == schedule.wake
-        assert [Stop(1, -1), Stop(2, -1)] == schedule.orders(1.1)
+        assert 1.5 == schedule.wake
+        assert [Stop(1, -1), Stop(2, -1)] == schedule.orders(1.5)
 
     def test_the_earlier_of_two_failures(self, schedule: Schedule) -> None:
         """An earlier task that fails in that moment counts, and does not prolong it."""
         schedule.orders(1.0)
-        schedule.ended(2, Report(values=[None], failures=[(0, KeyError(1))]), 1.09)
-        assert 1.1 == schedule.wake
-        assert [Stop(1, -1)] == schedule.orders(1.1)
+        schedule.ended(2, Report(values=[None], failures=[(0, KeyError(1))]), 1.49)
+        assert 1.5 == schedule.wake
+        assert [Stop(1, -1)] == schedule.orders(1.5)
         killed = TaskCancelledError("killed")
-        schedule.ended(1, Report(lost=killed, how="killed"), 1.11)
-        schedule.ended(4, Report(lost=killed, how="killed"), 1.11)
+        schedule.ended(1, Report(lost=killed, how="killed"), 1.51)
+        schedule.ended(4, Report(lost=killed, how="killed"), 1.51)
 
         assert [(2, True), (1, True), (0, False), (3, False)] == [
             (one.index, one.own) for one in schedule.settled if isinstance(one, Failed)

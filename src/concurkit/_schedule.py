@@ -27,7 +27,7 @@ from .exceptions import TaskCancelledError, TaskTimeoutError
 
 # Fail-fast gives earlier tasks that are nearly done this long, so that of several quick failures
 # the one that a plain for loop would have met first is the one that is raised.
-_SETTLE = 0.1
+_SETTLE = 0.5
 
 # A cancelled coroutine or a killed process has this long to be gone before it is abandoned: the
 # promise is that a timeout is kept within 100 ms.
