@@ -30,6 +30,8 @@ _SMALL = 8192
 # How long a process may take to end when it is told to, before it is killed.
 _PATIENCE = 2.0
 
+# The exit code after SIGKILL, where there is such a signal.
+_KILLED = -9
 
 _forking = threading.Lock()
 
@@ -211,7 +213,7 @@ class ProcessSeat:
         # Called in the pool's own thread, the only one that may ask the process for its code.
         process = self._context.process
         if served.exception() is not None and process is not None:
-            process.join(0.5)
+            process.join(_PATIENCE)
             self._exitcode = process.exitcode
         self._gone.set()
 
@@ -250,6 +252,10 @@ class ProcessSeat:
         """Wait for the process's exit code, and end a process that has only closed its pipe."""
         if not self._kill and not self._gone.wait(1.0):
             self.kill()
+            # On a busy machine its end may only be on the way to us: its code tells more than ours.
+            self._gone.wait(_PATIENCE)
+            if self._exitcode == _KILLED:
+                self._exitcode = None
 
     def _report_end(self, trouble: BaseException | None) -> None:
         """Say what became of the flights that this seat still had."""
