@@ -12,7 +12,7 @@ from dataclasses import dataclass, field
 from typing import Any, Literal, TypeAlias
 
 from concurkit._batch import Batch, Report
-from concurkit._schedule import Terms
+from concurkit._orders import Terms
 from concurkit.exceptions import TaskCancelledError, WorkerCrashedError
 from concurkit.executors._flight import Ended, GaveBack, Still
 
@@ -146,9 +146,8 @@ class Workers:
 
     def stop(self, number: int, position: int) -> None:
         strength = self.terms.strength
-        assert strength != "abandoned", "these workers can't be stopped"
         flight = self.flights[number]
-        if flight.over:
+        if flight.over or strength == "abandoned":  # such a task is told, and may not listen
             return
         if flight.since is None:
             if strength == "cancelled":

@@ -95,7 +95,7 @@ def start(tmp_path: Path) -> Iterator[Start]:
     def start(code: str, *, args: list[str] | None = None, stdin: str | None = None) -> Program:
         script = tmp_path / "script.py"
         script.write_text(dedent(code), encoding="utf-8")
-        # Whoever asks for "fork" hears of its danger from Python 3.12 on; 3.15 lets that be an error.
+        # Whoever asks for "fork" is warned from Python 3.12 on; 3.15 lets that be an error.
         warnings = ["-W", "error", "-W", "ignore:This process:DeprecationWarning"]
         command = [sys.executable, *warnings, *(args or [str(script)])]
         process = subprocess.Popen(

@@ -23,20 +23,8 @@ from simulated import Call, Item, TaskError, Workers
 
 from concurkit._batch import Report
 from concurkit._lanes import Lanes
-from concurkit._schedule import (
-    _GRACE,
-    _SETTLE,
-    Abandon,
-    Block,
-    Failed,
-    Look,
-    Order,
-    Recall,
-    Schedule,
-    Start,
-    Stop,
-    Terms,
-)
+from concurkit._orders import Abandon, Block, Failed, Look, Order, Recall, Start, Stop, Terms
+from concurkit._schedule import _GRACE, _SETTLE, Schedule
 from concurkit.exceptions import TaskCancelledError, TaskTimeoutError, WorkerCrashedError
 from concurkit.executors._flight import Ended, GaveBack, Still
 
@@ -1148,7 +1136,8 @@ class TestFailFast:
         assert [Recall(4, unbegun=True), Recall(5, unbegun=True)] == schedule.orders(0.01)
         schedule.ended(2, Report(values=[None] * 2, failures=[(0, KeyError())]), 0.02)
 
-        assert [Recall(n, unbegun=False) for n in (3, 4, 5)] == schedule.orders(0.02)
+        orders = [(Recall(n, unbegun=False), Stop(n, -1)) for n in (3, 4, 5)]
+        assert [order for pair in orders for order in pair] == schedule.orders(0.02)
 
     def test_a_batch_that_began_after_it_was_told_to_stop(self, schedule: Schedule) -> None:
         """What it keeps is running: it is told again."""
@@ -1157,12 +1146,12 @@ class TestFailFast:
 
         assert [Stop(4, -1)] == schedule.orders(1.0)
 
-    def test_threads_are_only_asked_back(self) -> None:
-        """Where nothing can be stopped, nobody tries."""
+    def test_threads_are_told(self) -> None:
+        """Where nothing can be stopped by force, the task can still be told."""
         schedule = supplied(4, workers=2, chunksize=2, strength="abandoned")
         schedule.orders(0.0)
         schedule.ended(1, Report(values=[None] * 2, failures=[(0, KeyError())]), 0.0)
-        assert [Recall(2, unbegun=False)] == schedule.orders(0.0)
+        assert [Recall(2, unbegun=False), Stop(2, -1)] == schedule.orders(0.0)
         schedule.gave_back(2, 1, 0.0)
 
         assert [] == schedule.orders(0.2)

@@ -10,10 +10,12 @@ if TYPE_CHECKING:
 
     from . import aio as aio
     from . import exceptions as exceptions
+    from ._batch import check_cancelled as check_cancelled
     from ._cpus import cpu_count as cpu_count
     from ._outcome import Failure as Failure
     from ._outcome import Outcome as Outcome
     from ._outcome import Success as Success
+    from ._retry import Retry as Retry
     from ._run import run_concurrently as run_concurrently
     from ._task import Task as Task
     from .executors.asynchronous import AsyncExecutor as AsyncExecutor
@@ -28,9 +30,11 @@ _HOMES = {
     "Outcome": "._outcome",
     "ProcessExecutor": ".executors.process",
     "SerialExecutor": ".executors.serial",
+    "Retry": "._retry",
     "Success": "._outcome",
     "Task": "._task",
     "ThreadExecutor": ".executors.thread",
+    "check_cancelled": "._batch",
     "cpu_count": "._cpus",
     "run_concurrently": "._run",
 }
@@ -41,11 +45,13 @@ __all__ = [
     "Failure",
     "Outcome",
     "ProcessExecutor",
+    "Retry",
     "SerialExecutor",
     "Success",
     "Task",
     "ThreadExecutor",
     "aio",
+    "check_cancelled",
     "cpu_count",
     "exceptions",
     "run_concurrently",

@@ -11,7 +11,7 @@ import anyio
 import anyio.lowlevel
 
 from ._caller import PATIENCE
-from ._drive import Drive, Halt, Tick
+from ._drive import Begin, Drive, Halt
 from ._engage import Engagement
 from .executors._slots import Slots, loop_functions
 
@@ -68,7 +68,7 @@ class AsyncCaller:
     async def run(self, drive: Drive) -> None:
         """Start the run and serve it to its end; being cancelled ends it."""
         try:
-            drive.tell(Tick())
+            drive.tell(Begin())
             await self._serve(run=True)
         except BaseException as error:
             drive.tell(Halt(PATIENCE))

@@ -13,21 +13,38 @@ def check_workers(max_workers: object) -> int | None:
     return None if max_workers is None else whole(max_workers, "max_workers", "None")
 
 
-def whole(value: object, name: str, otherwise: str) -> int:
+def whole(value: object, name: str, otherwise: str | None = None) -> int:
     """*value* as a whole number from 1 up; a NumPy integer is one too."""
     if isinstance(value, SupportsIndex) and not isinstance(value, bool):
         number = value.__index__()
         if number >= 1:
             return number
-    raise wrong(value, name, f"a whole number from 1 up, or {otherwise}", int)
+    choices = "a whole number from 1 up" + (f", or {otherwise}" if otherwise else "")
+    raise wrong(value, name, choices, int)
 
 
 def seconds(value: object, name: str) -> float:
     """*value* as a number of seconds."""
+    return _above_zero(value, name, "a number of seconds above 0, or None for no limit")
+
+
+def per_second(value: object, name: str) -> float:
+    """*value* as a number of times per second."""
+    return _above_zero(value, name, "a number above 0, or None for no limit")
+
+
+def amount(value: object, name: str) -> float:
+    """*value* as a number of seconds that may be 0."""
+    if value == 0 and type(value) in (int, float):
+        return 0.0
+    return _above_zero(value, name, "a number of seconds from 0 up")
+
+
+def _above_zero(value: object, name: str, choices: str) -> float:
     if isinstance(value, int | float) and not isinstance(value, bool):
         if value > 0 and isfinite(value):
             return float(value)
-    raise wrong(value, name, "a number of seconds above 0, or None for no limit", int, float)
+    raise wrong(value, name, choices, int, float)
 
 
 def wrong(value: object, name: str, choices: str, *right: type) -> Exception:

@@ -109,9 +109,11 @@ class Job:
 
 
 class Progress:
-    """How far a batch has come."""
+    """How far a batch has come, and what its running task is told."""
 
-    __slots__ = ("begun", "ends", "failures", "since", "todo", "values")
+    __slots__ = ("begun", "context", "ends", "failures", "outer", "since", "todo", "told", "values")
+
+    context: Context
 
     def __init__(self, items: Sequence[Any]) -> None:
         self.todo = Todo(items)
@@ -120,6 +122,16 @@ class Progress:
         self.ends: list[float] = []
         self.since = 0.0
         self.begun = False
+        self.told = ""  # why the running task should end
+        self.outer: Progress | None = None
+
+    def begin(self, job: Job) -> None:
+        """The batch begins; its tasks will know it by their context."""
+        self.context = job.context.copy()
+        self.outer = self.context.get(_progress)
+        self.context.run(_progress.set, self)
+        self.since = clock()
+        self.begun = True
 
     def look(self) -> tuple[int, float | None]:
         """The position of the running task and since when it runs; None before the batch begins."""
@@ -183,8 +195,7 @@ else:
 
 def run(job: Job, progress: Progress) -> None:
     """Run the tasks of a batch one after another."""
-    progress.since = clock()
-    progress.begun = True
+    progress.begin(job)
     if job.fn is None or job.timed:
         run_some(job, progress, progress.todo)
     else:
@@ -193,7 +204,7 @@ def run(job: Job, progress: Progress) -> None:
 
 def run_quickly(job: Job, progress: Progress, todo: Any) -> None:
     """Calls of one function whose times nobody asks for."""
-    fn, copy, single = job.fn, job.context.copy, job.single
+    fn, copy, single = job.fn, progress.context.copy, job.single
     assert fn is not None
     values = progress.values
     done = values.append
@@ -216,7 +227,7 @@ def run_quickly(job: Job, progress: Progress, todo: Any) -> None:
 
 def run_some(job: Job, progress: Progress, todo: Any) -> None:
     """Calls of any functions, timed if the job says so."""
-    fn, copy, single, timed = job.fn, job.context.copy, job.single, job.timed
+    fn, copy, single, timed = job.fn, progress.context.copy, job.single, job.timed
     values, ends = progress.values, progress.ends
     for item in todo:
         value: Any = None
@@ -256,6 +267,44 @@ class Inside(NamedTuple):
 
 
 _inside: ContextVar[Inside] = ContextVar("concurkit_inside", default=Inside())  # noqa: B039
+
+
+# The batch that the calling code is a task of.
+_progress: ContextVar[Progress | None] = ContextVar("concurkit_progress", default=None)
+
+
+def check_cancelled() -> None:
+    """Inside a task, raise if its run is stopping or its time is up; outside any, do nothing.
+
+    A thread can't be stopped from outside, so a long task that runs in one should call this now
+    and then; it takes a fraction of a microsecond. Coroutines are cancelled and processes are
+    killed without it.
+
+    Raises:
+        TaskCancelledError: let it pass, and the worker is free.
+
+    Example:
+        >>> import time
+        >>> from concurkit import Task, check_cancelled, run_concurrently
+        >>> def poll():
+        ...     while True:
+        ...         check_cancelled()
+        ...         time.sleep(0.01)
+        >>> [outcome] = run_concurrently([poll], mode="thread", timeout=0.1, on_error="collect")
+        >>> outcome.error
+        TaskTimeoutError('the task ran longer than its timeout of 0.1 s')
+    """
+    progress = _progress.get()
+    while progress is not None:
+        if progress.told:
+            from .exceptions import TaskCancelledError
+
+            raise TaskCancelledError(progress.told)
+        progress = progress.outer
+
+
+STOPPING = "the run is stopping"
+OVERDUE = "the task's time is up"
 
 
 def inside() -> Inside:

@@ -11,7 +11,7 @@ from types import FrameType
 from typing import Any, TypeAlias
 
 from ._batch import Interrupted
-from ._drive import Drive, Halt, Tick
+from ._drive import Begin, Drive, Halt
 
 # How long Ctrl-C waits for what it stops before it is abandoned: the promise is one second.
 PATIENCE = 0.5
@@ -41,7 +41,7 @@ class Caller:
         """
         with self._listening():
             try:
-                drive.tell(Tick())
+                drive.tell(Begin())
                 self._serve()
                 return
             except BaseException as error:

@@ -15,7 +15,8 @@ from collections.abc import Callable
 from typing import Any, NamedTuple, Protocol, TypeAlias
 
 from ._batch import Batch, Interrupted, Job, clock
-from ._schedule import Abandon, Look, Order, Recall, Schedule, Start, Stop
+from ._orders import Abandon, Look, Order, Reason, Recall, Start, Stop
+from ._schedule import Schedule
 from ._source import Source
 from .executors._flight import Ended, Flight, GaveBack, Still, Tell
 
@@ -49,11 +50,27 @@ class Halt(NamedTuple):
     patience: float | None
 
 
+class Cut(NamedTuple):
+    """End the run; the tasks that this keeps from ending are failures, with this error."""
+
+    why: Reason
+
+
+class Taken(NamedTuple):
+    """So many more results were read."""
+
+    results: int
+
+
+class Begin(NamedTuple):
+    """The run begins."""
+
+
 class Tick(NamedTuple):
     """The moment has come that the schedule asked to be woken at."""
 
 
-Event: TypeAlias = Ended | GaveBack | Still | Read | ReadFailed | Halt | Tick
+Event: TypeAlias = Ended | GaveBack | Still | Read | ReadFailed | Halt | Cut | Taken | Begin | Tick
 
 
 class Drive:
@@ -162,8 +179,14 @@ class Drive:
             if schedule.tally.at_halt is None:  # what has ended in batches that are under way
                 self._partly = sum(flight.look()[0] for flight in self._flights.values())
             schedule.halt(now, event.patience)
+        elif type(event) is Taken:
+            schedule.taken(event.results)
         elif type(event) is Still:
             schedule.still(event.number, now)
+        elif type(event) is Cut:
+            schedule.cut(now, event.why)
+        elif type(event) is Begin:
+            schedule.begin(now)
 
     def _carry_out(self, now: float) -> None:
         schedule = self.schedule

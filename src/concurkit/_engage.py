@@ -11,8 +11,9 @@ from ._collect import Collector
 from ._cpus import default_workers
 from ._drive import Drive
 from ._options import Options
+from ._orders import Terms
 from ._registry import check_mode, executor_class
-from ._schedule import Schedule, Terms
+from ._schedule import Schedule
 from ._source import Source, read
 
 Inbox = Callable[[Callable[[], Any] | None], None]
@@ -56,7 +57,9 @@ class Engagement:
 
     def executor(self, workers: int) -> Any:
         """The executor that the run is carried out on."""
-        if self.mode == "serial" and (not self._inline or self.options.timeout is not None):
+        options = self.options
+        timed = options.timeout is not None or options.total_timeout is not None
+        if self.mode == "serial" and (not self._inline or timed):
             # To give up a task that is overdue, or to leave an event loop free, it must run in
             # another thread: one, so that tasks still run one after another.
             return executor_class("thread")(1)
@@ -76,25 +79,29 @@ class Engagement:
             grain=launcher.grain,
             ahead=launcher.ahead,
             timeout=options.timeout,
+            total_timeout=options.total_timeout,
+            retry=options.retry,
+            max_per_second=options.max_per_second,
             chunksize=chunksize,
             fail_fast=options.on_error == "raise",
             shared=launcher.shared,
             strength=launcher.strength,
             length=source.length,
+            complete=options.on_error == "collect" and source.length is not None,
         )
+        collector = Collector(source, options)
         sharing = 1 if self.mode == "async" else workers
         job = Job(
             source.fn,
             task_context(sharing, launcher.home),
             single=source.single,
-            timed=options.timeout is not None or options.on_error == "collect",
-            fast=options.on_error == "raise",
-            exact=options.timeout is not None or chunksize == 1,
+            timed=options.timeout is not None or collector.keeps_outcomes,
+            fast=options.on_error == "raise" and options.retry is None,
+            exact=options.timeout is not None or chunksize == 1 or terms.max_per_second is not None,
             share=inside().share * sharing,
             label="serial" if self.mode == "serial" else "",
             call=inbox,
         )
-        collector = Collector(source, options)
         drive = Drive(Schedule(terms), launcher, job, source, collector.settle, inbox)
         return drive, collector
 

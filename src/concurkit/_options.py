@@ -5,7 +5,9 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Any, Literal, TypeAlias
 
-from ._arguments import seconds, whole, wrong
+from ._arguments import per_second, seconds, whole, wrong
+from ._retry import Retry, as_retry
+from ._task import shown
 
 OnError: TypeAlias = Literal["raise", "group", "collect"]
 
@@ -19,6 +21,9 @@ class Options:
     mode: Any
     max_workers: int | None
     timeout: float | None
+    total_timeout: float | None
+    retry: Retry | None
+    max_per_second: float | None
     chunksize: int | Literal["auto"]
     on_error: OnError
 
@@ -29,6 +34,9 @@ class Options:
         mode: object,
         max_workers: object,
         timeout: object,
+        total_timeout: object,
+        retry: object,
+        max_per_second: object,
         chunksize: object,
         on_error: object,
     ) -> Options:
@@ -41,10 +49,21 @@ class Options:
             policy: Any = on_error
         else:
             raise wrong(on_error, "on_error", "'raise', 'group' or 'collect'", str)
+        limit = None if total_timeout is None else seconds(total_timeout, "total_timeout")
+        rate = None if max_per_second is None else per_second(max_per_second, "max_per_second")
+        size: Any = "auto" if chunksize == "auto" else whole(chunksize, "chunksize", "'auto'")
+        if rate is not None and size not in ("auto", 1):
+            raise ValueError(
+                f"chunksize is {shown(size)}, but the tasks of a chunk start one right after "
+                "another, and max_per_second spaces them; leave one of the two out."
+            )
         return cls(
             mode=mode,
             max_workers=None if max_workers is None else whole(max_workers, "max_workers", "None"),
             timeout=None if timeout is None else seconds(timeout, "timeout"),
-            chunksize="auto" if chunksize == "auto" else whole(chunksize, "chunksize", "'auto'"),
+            total_timeout=limit,
+            retry=as_retry(retry),
+            max_per_second=rate,
+            chunksize=size,
             on_error=policy,
         )

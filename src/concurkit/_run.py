@@ -16,6 +16,7 @@ from ._batch import close_loop, has_loop
 from ._caller import Caller
 from ._engage import Engagement
 from ._options import Options
+from ._retry import Retry
 from ._signatures import (
     T1,
     T2,
@@ -292,6 +293,9 @@ def run_concurrently(
     mode: Mode | str | Executor = "auto",
     max_workers: int | None = None,
     timeout: float | None = None,
+    total_timeout: float | None = None,
+    retry: Retry | int | None = None,
+    max_per_second: float | None = None,
     chunksize: int | Literal["auto"] = "auto",
     on_error: OnError = "raise",
 ) -> Any:
@@ -309,6 +313,12 @@ def run_concurrently(
         timeout: how many seconds each task may take, from its start; by default there is no
             limit. A task over it fails, and no other: in a process it is killed, in async mode
             cancelled; a thread can't be stopped, so there it is abandoned.
+        total_timeout: how many seconds the run may take; by default there is no limit. When they
+            are over, what runs is stopped as by *timeout*, and the rest never starts.
+        retry: which failures are tried again, as a `Retry`, or a number of attempts on any
+            `Exception`; by default none are. A timeout or a crash is a failure like any other.
+        max_per_second: how many attempts may start per second, at even distances; by default there
+            is no limit.
         chunksize: how many tasks travel to a worker in one message; by default "auto", as many
             as prove tiny.
         on_error: "raise", the default, stops the run at the first failure and raises that task's
@@ -325,6 +335,9 @@ def run_concurrently(
         ValueError: when an argument is out of range.
         UnknownModeError: when *mode* is neither a known name nor an executor.
         ExceptionGroup: when tasks failed and *on_error* is "group".
+        RunTimeoutError: when the run lasted longer than *total_timeout*; `.outcomes` holds what had
+            ended. With `on_error="collect"` the tasks that had not are failures instead, unless
+            *tasks* is an iterator that was not read to its end.
         BaseException: whatever a task or the input raised, as it was raised.
         KeyboardInterrupt: after Ctrl-C, saying how far the run had come.
 
@@ -336,7 +349,14 @@ def run_concurrently(
         {'low': 4, 'high': 7}
     """
     options = Options.check(
-        mode=mode, max_workers=max_workers, timeout=timeout, chunksize=chunksize, on_error=on_error
+        mode=mode,
+        max_workers=max_workers,
+        timeout=timeout,
+        total_timeout=total_timeout,
+        retry=retry,
+        max_per_second=max_per_second,
+        chunksize=chunksize,
+        on_error=on_error,
     )
     engagement = Engagement(tasks, options, inline=True)
     del tasks  # a generator is closed when the run is over, not when its error is forgotten

@@ -3,27 +3,43 @@
 A `Schedule` is told what happened and when; asked, it answers what to do next. It never looks at
 a value that a task returned, so a batch of a thousand tasks costs it no more than a batch of one.
 
-What happened:          `supply`, `no_more`, `ended`, `gave_back`, `seen`, `still`, `halt`
+What happened:          `begin`, `supply`, `no_more`, `taken`, `ended`, `gave_back`, `seen`,
+                        `still`, `cut`, `halt`
 What to do next:        `orders(now)` (Start, Look, Recall, Stop, Abandon), `wanted`, `wake`
-What came of it:        `settled` (blocks of values and failures), `finished`
+What came of it:        `settled` (blocks of values and failures), `finished`, `unread`, `lost`
 
 Every moment is a number of seconds on the caller's clock.
 """
 
 from __future__ import annotations
 
-from bisect import bisect_right, insort
-from collections import deque
+import sys
 from collections.abc import Sequence
 from dataclasses import dataclass
-from heapq import heapify, heappop, heappush
-from typing import Any, NamedTuple, TypeAlias, final
+from typing import Any
 
+from ._alarms import Alarms
 from ._batch import Batch, Report
 from ._lanes import Lanes
+from ._orders import (
+    Abandon,
+    Block,
+    Failed,
+    Look,
+    Order,
+    Question,
+    Reason,
+    Recall,
+    Start,
+    Stop,
+    Tally,
+    Terms,
+)
 from ._outcome import Stopped
 from ._pace import Pace
-from .exceptions import TaskCancelledError, TaskTimeoutError
+from ._rate import Rate
+from ._waiting import Piece, Waiting
+from .exceptions import RunTimeoutError, TaskCancelledError, TaskTimeoutError
 
 # Fail-fast gives earlier tasks that are nearly done this long, so that of several quick failures
 # the one that a plain for loop would have met first is the one that is raised.
@@ -36,104 +52,8 @@ _GRACE = 0.06
 # A batch that is not back after this long, or four times what was expected, is shared out.
 _PATIENCE = 0.01
 
-
-class Piece(NamedTuple):
-    """Tasks that have not started: their indices and items, side by side."""
-
-    indices: Sequence[int]
-    items: Sequence[Any]
-    alone: bool = False
-
-
-class Block(NamedTuple):
-    """Tasks that ended together: indices, items, and the report that holds their values."""
-
-    indices: Sequence[int]
-    items: Sequence[Any]
-    report: Report
-
-
-class Failed(NamedTuple):
-    """A task that failed for good; *own* unless it was stopped because the run ended."""
-
-    index: int  # type: ignore[assignment]  # in place of the method of tuples, which nobody calls
-    item: Any
-    error: BaseException
-    started: float
-    duration: float
-    worker: str
-    stopped: Stopped | None
-    own: bool
-
-
-@final
-class Start(NamedTuple):
-    """Start this batch on a free worker, or on the worker that has batch *behind*, after it."""
-
-    batch: Batch
-    behind: int | None
-
-
-class Look(NamedTuple):
-    """Say how far this batch has come (`seen`)."""
-
-    number: int
-
-
-class Recall(NamedTuple):
-    """Ask for what this batch has not started (`gave_back`); if *unbegun*, all of it or nothing."""
-
-    number: int
-    unbegun: bool
-
-
-class Stop(NamedTuple):
-    """Stop this batch's running task, if it is still at this position, by force if need be."""
-
-    number: int
-    position: int
-
-
-class Abandon(NamedTuple):
-    """Report this batch as lost now (`ended`), if its task at this position (-1: any) still runs.
-
-    Whatever its worker does from then on is of no account.
-    """
-
-    number: int
-    position: int
-
-
-Question: TypeAlias = Look | Recall | Stop | Abandon
-Order: TypeAlias = Start | Question
-
-
-@dataclass(frozen=True, slots=True)
-class Terms:
-    """What a schedule needs to know of the run and of the executor.
-
-    Attributes:
-        workers: how many tasks may run at once.
-        grain: seconds of work that a batch of tiny tasks is let grow to.
-        ahead: how many batches a worker may hold; more than one hides the way there and back.
-        timeout: seconds for one attempt.
-        chunksize: tasks in a batch, or None to choose.
-        fail_fast: whether the first failure ends the run.
-        shared: whether the workers take turns, as the slots of an event loop do. While tasks
-            are quick, more than a few batches would only wait for each other.
-        strength: how a running task is stopped.
-        length: how many tasks there are, where known.
-    """
-
-    workers: int
-    grain: float = 0.001
-    ahead: int = 1
-    timeout: float | None = None
-    chunksize: int | None = None
-    fail_fast: bool = True
-    shared: bool = False
-    strength: Stopped = "abandoned"
-    length: int | None = None
+# Where the window is the schedule's to choose, it grows with the batches up to so many tasks.
+_WINDOW = 1024
 
 
 @dataclass(slots=True)
@@ -142,20 +62,9 @@ class _Flight:
 
     batch: Batch
     kept: int  # tasks that were not given back
-    check: float | None = None  # when to look at it
     recalled: bool = False  # what it has not started was asked back
     overdue: int | None = None  # position of the task whose time is up
     stopping: bool = False
-
-
-@dataclass(slots=True)
-class Tally:
-    """How many tasks are where."""
-
-    drawn: int = 0
-    ended: int = 0
-    failed: int = 0
-    at_halt: tuple[int, int] | None = None  # how many had ended, how many ran
 
 
 class Schedule:
@@ -165,33 +74,50 @@ class Schedule:
         self.terms = terms
         self.tally = Tally()
         self.settled: list[Block | Failed] = []
-        self._ready: deque[Piece] = deque()
-        self._waiting = 0
+        self.unread = False  # the run was cut before the end of its input
+        self.lost = 0  # tasks that the run's being cut kept from ending
+        self._waiting = Waiting()
+        self._errors: dict[int, list[BaseException]] = {}  # of tasks that are tried again
         self._flights: dict[int, _Flight] = {}
         self._lanes = Lanes(terms.workers, ahead=terms.ahead > 1, shared=terms.shared)
-        self._pace = Pace(terms.grain, terms.chunksize)
+        rate = terms.max_per_second
+        self._rate = None if rate is None else Rate(rate)
+        self._pace = Pace(terms.grain, terms.chunksize if rate is None else 1)
         self._questions: list[Question] = []
-        self._alarms: list[tuple[float, int]] = []
+        self._alarms = Alarms()
         self._numbers = 0
         self._more = True
         self._bound: int | None = None  # nothing with a higher index starts any more
+        self._deadline: float | None = None
         self._settled_by: float | None = None
         self._abandon_by: float | None = None
+        self._why: Reason | None = None  # the run was cut
+        self._cut_at = 0.0
 
     # ---- what happened ----------------------------------------------------------------------
+
+    def begin(self, now: float) -> None:
+        """The run begins: its total_timeout counts from now."""
+        if self.terms.total_timeout is not None:
+            self._deadline = now + self.terms.total_timeout
 
     def supply(self, items: Sequence[Any]) -> None:
         """The input gave *items*."""
         first = self.tally.drawn
         self.tally.drawn += len(items)
-        if self._bound is not None or not items:  # once the run is being stopped, none start
-            return
-        self._ready.append(Piece(range(first, first + len(items)), items))
-        self._waiting += len(items)
+        piece = Piece(range(first, first + len(items)), items)
+        if self._bound is None:
+            self._waiting.add(piece)
+        else:  # the run is being stopped, none start
+            self._forgo(piece)
 
     def no_more(self) -> None:
         """The input has ended."""
         self._more = False
+
+    def taken(self, count: int) -> None:
+        """So many more results were read."""
+        self.tally.taken += count
 
     def ended(self, number: int, report: Report, now: float) -> None:
         """Batch *number* is over; tasks that it never started go elsewhere."""
@@ -199,6 +125,7 @@ class Schedule:
         if flight is None:  # abandoned before: what it says now comes too late
             return
         self._lanes.leave(number)
+        self._alarms.forget(number)
         batch = flight.batch
         count = len(report.values)
         left = flight.kept - count
@@ -207,10 +134,11 @@ class Schedule:
             if report.lost is None:
                 self._pace.learn(report.busy, count)
             self.tally.ended += count
-            self.settled.append(Block(batch.indices[:count], batch.items, report))
+            attempts = self._attempts(batch, report) if self._errors else 1
+            self.settled.append(Block(batch.indices[:count], batch.items, report, attempts))
         for position, error in report.failures:
             if position < count:  # a worker that was abandoned may still write into its report
-                self._fail(batch, position, error, report, now)
+                self._failed(flight, position, error, report, now)
         if report.lost is not None and left > 0 and unsure <= 1:
             error, own = self._why_lost(flight, count, report.lost, report.how)
             self.tally.ended += 1
@@ -255,6 +183,14 @@ class Schedule:
             flight.overdue = None
             self._questions.append(Look(number))
 
+    def cut(self, now: float, why: Reason, patience: float | None = None) -> None:
+        """End the run as `halt` does; each task that this keeps from ending fails with *why*."""
+        if self._why is None:
+            self._why, self._cut_at = why, now
+            more, self.unread = self._more, self._more and not self.terms.complete
+            self.halt(now, patience)
+            self._more = more and self.terms.complete
+
     def halt(self, now: float, patience: float | None = None) -> None:
         """End the run: start nothing more, stop what can be stopped.
 
@@ -279,32 +215,45 @@ class Schedule:
         """How many tasks to draw now."""
         if not self._more:
             return 0
+        if self._bound is not None:  # only to account for them
+            return _WINDOW
         free = self._room()
         size = self._size()
-        return min(size, max(0, free * size - self._waiting)) if free > 0 else 0
+        most = self._window() - self.tally.drawn + self.tally.taken
+        if free < 1 or (most < size and self._flights):
+            return 0
+        return max(0, min(size, free * size - self._waiting.ready, most))
 
     @property
     def wake(self) -> float | None:
         """When to ask for `orders` again though nothing happened."""
-        alarms = self._alarms
-        while alarms and not self._rings(*alarms[0]):
-            heappop(alarms)
-        due = [at for at in (self._settled_by, self._abandon_by) if at is not None]
-        if alarms:
-            due.append(alarms[0][0])
-        return min(due, default=None)
+        moments = [
+            self._deadline,
+            self._settled_by,
+            self._abandon_by,
+            self._alarms.next,
+            self._waiting.next,
+        ]
+        if self._rate is not None and self._waiting.ready and self._room() > 0:
+            moments.append(self._rate.next)
+        return min((at for at in moments if at is not None), default=None)
 
     def orders(self, now: float) -> list[Order]:
         """What to do now, in this order."""
+        if self._deadline is not None and now >= self._deadline:
+            self._deadline = None
+            self.cut(now, self._overtime, _GRACE)
         if self._settled_by is not None and now >= self._settled_by:
             self._begin_stop(now, -1)
-        self._ring(now)
+        for number in self._alarms.ring(now):
+            self._check(self._flights[number], now)
         if self._abandon_by is not None and now >= self._abandon_by:
             self._abandon_by = None
             self._questions.extend(Abandon(number, -1) for number in self._flights)
+        self._waiting.ripen(now)
         orders: list[Order] = [one for one in self._questions if one.number in self._flights]
         self._questions.clear()
-        while self._waiting and self._room() > 0:
+        while self._waiting.ready and self._room() > 0 and self._in_time(now):
             orders.append(self._launch(now))
         return orders
 
@@ -312,24 +261,38 @@ class Schedule:
 
     def _room(self) -> int:
         """How many batches may start now."""
-        return self._lanes.room(quick=self._pace.quick)
+        # Where starts are timed, none may wait behind another.
+        return self._lanes.room(quick=self._pace.quick and self._rate is None)
+
+    def _in_time(self, now: float) -> bool:
+        """Whether a task may start now by max_per_second."""
+        return self._rate is None or self._rate.due(now)
 
     def _size(self) -> int:
         """How many tasks the next batch takes."""
-        length = self.terms.length
-        left = None if length is None else length - self.tally.drawn + self._waiting
-        return self._pace.size(left, self.terms.workers)
+        terms = self.terms
+        length = terms.length
+        left = None if length is None else length - self.tally.drawn + self._waiting.ready
+        size = self._pace.size(left, terms.workers)
+        if terms.window is not None and terms.chunksize is None and size > 1:
+            most = terms.workers + (terms.window or _WINDOW)
+            size = max(1, min(size, most // (2 * terms.workers)))
+        return size
+
+    def _window(self) -> int:
+        """How many tasks may be drawn beyond those that were read."""
+        terms = self.terms
+        if terms.window is None:
+            return sys.maxsize
+        chosen = min(max(terms.workers, 4 * terms.workers * self._size()), _WINDOW)
+        return terms.workers + (terms.window or chosen)
 
     def _launch(self, now: float) -> Start:
-        piece = self._ready.popleft()
-        size = 1 if piece.alone else self._size()
-        indices, items = piece.indices, piece.items
-        if len(indices) > size:
-            self._ready.appendleft(Piece(indices[size:], items[size:], piece.alone))
-            indices, items = indices[:size], items[:size]
-        self._waiting -= len(indices)
+        indices, items, alone = self._waiting.take(self._size())
+        if self._rate is not None:
+            self._rate.take(now)
         self._numbers = number = self._numbers + 1
-        batch = Batch(number, indices, items, piece.alone, self._pace.hint)
+        batch = Batch(number, indices, items, alone, self._pace.hint)
         flight = self._flights[number] = _Flight(batch, len(indices))
         start = Start(batch, self._lanes.enter(number))
         self._watch(flight, now)
@@ -349,37 +312,32 @@ class Schedule:
         """Let the tasks from *start* to *stop* of a batch, which never started, start again."""
         if start >= stop:
             return
-        indices, items = batch.indices[start:stop], batch.items[start:stop]
+        piece = Piece(batch.indices[start:stop], batch.items[start:stop], alone)
         if self._bound is not None:
-            keep = bisect_right(indices, self._bound)
-            indices, items = indices[:keep], items[:keep]
-        if indices:
-            insort(self._ready, Piece(indices, items, alone), key=_first)  # in the input's order
-            self._waiting += len(indices)
+            self._forgo(piece.beyond(self._bound))
+            piece = piece.upto(self._bound)
+        self._waiting.put_back(piece)
 
-    # ---- alarms -----------------------------------------------------------------------------
+    def _forgo(self, piece: Piece) -> None:
+        """These tasks will never start; in a run that was cut, that is what came of them."""
+        if self._why is None:
+            return
+        for index, item in zip(piece.indices, piece.items, strict=True):
+            earlier = self._errors.pop(index, ())
+            self.tally.ended += 1
+            self.tally.failed += 1
+            self.lost += 1
+            error, at = self._why(), self._cut_at
+            self.settled.append(
+                Failed(index, item, error, at, 0.0, "", None, False, len(earlier), earlier)
+            )
+
+    # ---- time -------------------------------------------------------------------------------
 
     def _alarm(self, flight: _Flight, at: float) -> None:
-        flight.check = at
-        alarms = self._alarms
-        heappush(alarms, (at, flight.batch.number))
-        if len(alarms) > 64 + 4 * len(self._flights):  # long timeouts over many quick batches
-            alarms[:] = [alarm for alarm in alarms if self._rings(*alarm)]
-            heapify(alarms)
-
-    def _rings(self, at: float, number: int) -> bool:
-        flight = self._flights.get(number)
-        return flight is not None and flight.check == at
-
-    def _ring(self, now: float) -> None:
-        alarms = self._alarms
-        while alarms and alarms[0][0] <= now:
-            at, number = heappop(alarms)
-            if self._rings(at, number):
-                self._check(self._flights[number], now)
+        self._alarms.set(flight.batch.number, at)
 
     def _check(self, flight: _Flight, now: float) -> None:
-        flight.check = None
         number = flight.batch.number
         if flight.overdue is not None:
             self._questions.append(Abandon(number, flight.overdue))
@@ -397,6 +355,15 @@ class Schedule:
 
     # ---- failures and the end ---------------------------------------------------------------
 
+    def _failed(
+        self, flight: _Flight, position: int, error: BaseException, report: Report, now: float
+    ) -> None:
+        """A task of a batch raised; what it was told to raise is not its own."""
+        if flight.stopping and isinstance(error, TaskCancelledError):
+            self._fail(flight.batch, position, self._reason(), report, now, "cancelled", False)
+        else:
+            self._fail(flight.batch, position, error, report, now)
+
     def _fail(
         self,
         batch: Batch,
@@ -407,15 +374,60 @@ class Schedule:
         how: Stopped | None = None,
         own: bool = True,
     ) -> None:
+        """An attempt failed: try again, or settle it."""
+        index, item = batch.indices[position], batch.items[position]
+        if own and self.terms.retry is not None:
+            wait, error = self._verdict(index, error)
+            if wait is not None:
+                self.tally.ended -= 1
+                self.tally.retried += 1
+                self._errors.setdefault(index, []).append(error)
+                self._waiting.put_off(index, item, now + wait)
+                return
         ends = report.ends
         since = ends[position - 1] if 0 < position <= len(ends) else report.since
         until = ends[position] if position < len(ends) else now
-        index, item = batch.indices[position], batch.items[position]
         took = max(0.0, until - since)
+        earlier = self._errors.pop(index, ())
+        attempts = len(earlier) + 1
         self.tally.failed += 1
-        self.settled.append(Failed(index, item, error, since, took, report.worker, how, own))
+        self.lost += not own
+        self.settled.append(
+            Failed(index, item, error, since, took, report.worker, how, own, attempts, earlier)
+        )
         if self.terms.fail_fast and own:
             self._begin_stop(now, index)
+
+    def _verdict(self, index: int, error: BaseException) -> tuple[float | None, BaseException]:
+        """How long to wait before the task's next attempt, None for none; and its error."""
+        retry = self.terms.retry
+        if retry is None or (self._bound is not None and index > self._bound):
+            return None, error
+        try:
+            return retry.wait(error, len(self._errors.get(index, ())) + 1), error
+        except Exception as trouble:  # the caller's function that decides failed
+            trouble.__context__ = error
+            return None, trouble
+
+    def _attempts(self, batch: Batch, report: Report) -> int:
+        """Which attempt of its task this batch was; what went before is forgotten if it ended."""
+        earlier = self._errors.get(batch.indices[0], ()) if batch.alone else ()
+        if earlier and not report.failures:
+            del self._errors[batch.indices[0]]
+        return len(earlier) + 1
+
+    def why_cut(self) -> BaseException | None:
+        """The error of the run itself, if it was cut."""
+        return None if self._why is None else self._why()
+
+    def _overtime(self) -> BaseException:
+        return RunTimeoutError(
+            f"the run lasted longer than its total_timeout of {self.terms.total_timeout:g} s"
+        )
+
+    def _reason(self) -> BaseException:
+        """Why a task was stopped that had done nothing wrong."""
+        return self._why() if self._why else TaskCancelledError("stopped because the run ended")
 
     def _why_lost(
         self, flight: _Flight, position: int, lost: BaseException, how: Stopped | None
@@ -425,7 +437,7 @@ class Schedule:
         if how is None:  # nobody stopped it
             return lost, True
         if flight.stopping:
-            return TaskCancelledError("stopped because the run ended"), False
+            return self._reason(), False
         if flight.overdue == position and timeout is not None:
             return TaskTimeoutError(f"the task ran longer than its timeout of {timeout:g} s"), True
         return lost, True
@@ -440,9 +452,8 @@ class Schedule:
             return
         self._bound = bound
         self._more = False
-        kept = [_upto(piece, bound) for piece in self._ready]
-        self._ready = deque(piece for piece in kept if piece.indices)
-        self._waiting = sum(len(piece.indices) for piece in self._ready)
+        for piece in self._waiting.cut(bound):
+            self._forgo(piece)
         for flight in self._flights.values():
             if flight.batch.indices[0] > bound:
                 self._stop_flight(flight)
@@ -458,19 +469,9 @@ class Schedule:
             return
         flight.stopping = True
         self._recall(flight)
-        if self.terms.strength != "abandoned":
-            self._questions.append(Stop(flight.batch.number, -1))
+        self._questions.append(Stop(flight.batch.number, -1))
 
     def _recall(self, flight: _Flight) -> None:
         if not flight.recalled:
             flight.recalled = True
             self._questions.append(Recall(flight.batch.number, unbegun=False))
-
-
-def _first(piece: Piece) -> int:
-    return piece.indices[0]
-
-
-def _upto(piece: Piece, bound: int) -> Piece:
-    keep = bisect_right(piece.indices, bound)
-    return Piece(piece.indices[:keep], piece.items[:keep], piece.alone)

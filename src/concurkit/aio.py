@@ -13,6 +13,7 @@ from typing import Any, Literal, Unpack, overload
 from ._adrive import carry_out
 from ._engage import Engagement
 from ._options import Options
+from ._retry import Retry
 from ._signatures import (
     T1,
     T2,
@@ -293,6 +294,9 @@ async def run_concurrently(
     mode: Mode | str | Executor = "auto",
     max_workers: int | None = None,
     timeout: float | None = None,  # noqa: ASYNC109 - the limit of a task, not of this call
+    total_timeout: float | None = None,
+    retry: Retry | int | None = None,
+    max_per_second: float | None = None,
     chunksize: int | Literal["auto"] = "auto",
     on_error: OnError = "raise",
 ) -> Any:
@@ -313,6 +317,12 @@ async def run_concurrently(
         timeout: how many seconds each task may take, from its start; by default there is no
             limit. A task over it fails, and no other: in a process it is killed, in async mode
             cancelled; a thread can't be stopped, so there it is abandoned.
+        total_timeout: how many seconds the run may take; by default there is no limit. When they
+            are over, what runs is stopped as by *timeout*, and the rest never starts.
+        retry: which failures are tried again, as a `Retry`, or a number of attempts on any
+            `Exception`; by default none are. A timeout or a crash is a failure like any other.
+        max_per_second: how many attempts may start per second, at even distances; by default there
+            is no limit.
         chunksize: how many tasks travel to a worker in one message; by default "auto", as many
             as prove tiny.
         on_error: "raise", the default, stops the run at the first failure and raises that task's
@@ -329,6 +339,9 @@ async def run_concurrently(
         ValueError: when an argument is out of range.
         UnknownModeError: when *mode* is neither a known name nor an executor.
         ExceptionGroup: when tasks failed and *on_error* is "group".
+        RunTimeoutError: when the run lasted longer than *total_timeout*; `.outcomes` holds what had
+            ended. With `on_error="collect"` the tasks that had not are failures instead, unless
+            *tasks* is an iterator that was not read to its end.
         BaseException: whatever a task or the input raised, as it was raised; also the loop's own
             when the caller is cancelled.
 
@@ -341,7 +354,14 @@ async def run_concurrently(
         [32, 9]
     """
     options = Options.check(
-        mode=mode, max_workers=max_workers, timeout=timeout, chunksize=chunksize, on_error=on_error
+        mode=mode,
+        max_workers=max_workers,
+        timeout=timeout,
+        total_timeout=total_timeout,
+        retry=retry,
+        max_per_second=max_per_second,
+        chunksize=chunksize,
+        on_error=on_error,
     )
     engagement = Engagement(tasks, options, inline=False)
     del tasks  # a generator is closed when the run is over, not when its error is forgotten

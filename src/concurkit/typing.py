@@ -21,6 +21,7 @@ from typing import TYPE_CHECKING, Any, Literal, TypeAlias, TypedDict
 
 from ._options import OnError
 from ._outcome import Outcome, Stopped
+from ._retry import Retry
 from ._task import Task
 
 __all__ = ["Mode", "OnError", "Outcome", "RunOptions", "Runnable", "Stopped"]
@@ -50,4 +51,7 @@ class RunOptions(TypedDict, total=False):
     mode: Mode | str | Executor
     max_workers: int | None
     timeout: float | None
+    total_timeout: float | None
+    retry: Retry | int | None
+    max_per_second: float | None
     chunksize: int | Literal["auto"]

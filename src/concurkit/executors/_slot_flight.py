@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any
 
 import anyio
 
-from .._batch import Batch, Job, Progress, Report, clock
+from .._batch import OVERDUE, STOPPING, Batch, Job, Progress, Report, clock
 from .._outcome import Stopped
 from .._task import Task, is_async
 from ..exceptions import TaskCancelledError
@@ -49,8 +49,7 @@ class SlotFlight:
         if self._claim is not None and not self._claim():
             self._unwanted = True  # its future was cancelled while it waited
             return False
-        self._progress.since = clock()
-        self._progress.begun = True
+        self._progress.begin(self._job)
         # The shield keeps a cancelled caller's slots: how they end is for the schedule to say.
         with anyio.CancelScope(shield=True) as scope:
             self._scope = scope
@@ -59,7 +58,7 @@ class SlotFlight:
 
     async def _run(self, scope: anyio.CancelScope) -> bool:
         job, progress = self._job, self._progress
-        copy, fn, timed = job.context.copy, job.fn, job.timed
+        copy, fn, timed = progress.context.copy, job.fn, job.timed
         values, ends = progress.values, progress.ends
         direct = fn if fn is not None and is_async(fn) else None
         waited: list[bool | None] = [False]  # and None behind it once the slot itself is closed
@@ -193,6 +192,7 @@ class SlotFlight:
         elif position >= 0 and len(self._progress.values) != position:
             self._tell(Still(self.batch.number))
         elif self._scope is not None:
+            self._progress.told = STOPPING if position < 0 else OVERDUE
             self._progress.todo.take_back()
             self._scope.cancel()
 

@@ -9,7 +9,7 @@ from concurrent.futures import thread as _stdlib
 from queue import SimpleQueue
 from typing import Any
 
-from .._batch import Batch, Job, Progress, Report, clock, close_loop, run
+from .._batch import OVERDUE, STOPPING, Batch, Job, Progress, Report, clock, close_loop, run
 from ..exceptions import TaskCancelledError
 from ._flight import Claim, Ended, GaveBack, Still, Tell
 from ._pool import Crew
@@ -63,7 +63,8 @@ class ThreadFlight:
         self._tell(GaveBack(self.batch.number, self.progress.todo.take_back()))
 
     def stop(self, position: int) -> None:
-        """A thread can't be stopped; whoever must go on abandons it."""
+        """Tell the task; a thread can't be stopped, so whoever must go on abandons it."""
+        self.progress.told = STOPPING
 
     def abandon(self, position: int) -> Report | None:
         if self._crew.withdraw(self):
@@ -78,6 +79,7 @@ class ThreadFlight:
             return None
         seat = self.seat
         assert seat is not None
+        self.progress.told = STOPPING if position < 0 else OVERDUE
         seat.give_up()
         report = self._report(running)
         report.lost = TaskCancelledError("the task was abandoned")

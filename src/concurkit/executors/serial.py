@@ -7,7 +7,18 @@ from concurrent.futures import Executor, Future
 from types import CoroutineType
 from typing import Any, ParamSpec, TypeVar, overload
 
-from .._batch import Batch, Interrupted, Job, Progress, Report, clock, finish, run, task_context
+from .._batch import (
+    STOPPING,
+    Batch,
+    Interrupted,
+    Job,
+    Progress,
+    Report,
+    clock,
+    finish,
+    run,
+    task_context,
+)
 from .._outcome import Stopped
 from ..exceptions import TaskCancelledError
 from ._flight import Ended, Flight, Tell
@@ -110,7 +121,8 @@ class _Flight:
         """Nothing is gained by sharing out: there is one worker."""
 
     def stop(self, position: int) -> None:
-        """The task runs where whoever could stop it waits."""
+        """Tell the task; it runs where whoever could stop it waits."""
+        self._progress.told = STOPPING
 
     def abandon(self, position: int) -> Report | None:
         return self._report()

@@ -126,8 +126,8 @@ class _Worker:
 
     def _run(self, flight: int, job: Job, progress: Progress, hint: float) -> None:
         ledger, values = self._ledger, progress.values
-        progress.since = start = now = clock()
-        progress.begun = True
+        progress.begin(job)
+        start = now = progress.since
         unsent: list[bytes] = []
         size = 1 if job.exact or hint >= _TINY else 32
         busy = 0.0

@@ -1,0 +1,135 @@
+"""From what a schedule settled to outcomes, and to errors that say which task they come from."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Sequence
+from itertools import pairwise
+from reprlib import Repr
+from typing import Any
+
+from ._batch import clock
+from ._orders import Block, Failed
+from ._outcome import Failure, Success
+from ._source import Source
+from ._task import name_of
+
+_short = Repr()
+_short.maxstring = _short.maxother = 40
+_short.maxlevel = 3
+
+
+class Endings:
+    """Makes the outcomes of one run's tasks."""
+
+    def __init__(self, source: Source) -> None:
+        self._source = source
+        self._epoch = time.time() - clock()
+
+    def successes(self, block: Block) -> list[Success[Any] | None]:
+        """The outcomes of a block of tasks; None in place of one that failed."""
+        report, epoch, items = block.report, self._epoch, block.items
+        failed = {position for position, _ in report.failures}
+        since = report.since
+        outcomes: list[Success[Any] | None] = []
+        for position, (index, value) in enumerate(zip(block.indices, report.values, strict=True)):
+            until = report.ends[position]
+            if position in failed:
+                outcomes.append(None)
+            else:
+                outcomes.append(
+                    Success(
+                        value=value,
+                        index=index,
+                        key=self._key(index),
+                        name=self._name(items[position]),
+                        attempts=block.attempts,
+                        started=epoch + since,
+                        duration=max(0.0, until - since),
+                        worker=report.worker,
+                    )
+                )
+            since = until
+        return outcomes
+
+    def failure(self, failed: Failed) -> Failure:
+        """The outcome of a task that failed."""
+        return Failure(
+            error=failed.error,
+            index=failed.index,
+            key=self._key(failed.index),
+            name=self._name(failed.item),
+            attempts=failed.attempts,
+            started=self._epoch + failed.started,
+            duration=failed.duration,
+            worker=failed.worker,
+            stopped=failed.stopped,
+        )
+
+    def annotate(self, failed: Failed) -> None:
+        """Note on the error which task it comes from, and what its earlier attempts raised."""
+        worker = f" · {failed.worker}" if failed.worker else ""
+        attempt = f"attempt {failed.attempts}" if failed.attempts else "never started"
+        notes = [f"task {failed.index} {self._call(failed.item)}{worker} · {attempt}"]
+        for number, error in enumerate(failed.earlier, 1):
+            notes.append(f"attempt {number} failed with {type(error).__name__}: {_text(error)}")
+        _chain([*failed.earlier, failed.error])
+        try:
+            for note in notes:
+                failed.error.add_note(note)
+        except Exception:  # an exception class may forbid it; the error itself matters more
+            return
+
+    def _key(self, index: int) -> Any:
+        return None if self._source.keys is None else self._source.keys[index]
+
+    def _name(self, item: Any) -> str:
+        fn = self._source.fn
+        return name_of(fn) if fn is not None else str(item.name or name_of(item.fn))
+
+    def _call(self, item: Any) -> str:
+        fn, kwargs, name = self._source.fn, {}, None
+        if fn is None:
+            args, kwargs, name = item.args, item.kwargs, item.name
+        else:
+            args = (item,) if self._source.single else item
+        shown = [*map(_brief, args), *(f"{key}={_brief(value)}" for key, value in kwargs.items())]
+        call = f"{name_of(fn if fn is not None else item.fn)}({', '.join(shown)})"
+        return f"{name!r} {call}" if name else call
+
+
+def _chain(errors: Sequence[BaseException]) -> None:
+    """Hang each error on the end of what the next one was raised in the context of."""
+    for earlier, error in pairwise(errors):
+        seen = {id(one) for one in _contexts(earlier)}
+        last = error
+        for one in _contexts(error):
+            if id(one) in seen:  # the same exception again, or one raised from it
+                break
+            last = one
+        else:
+            last.__context__ = earlier
+
+
+def _contexts(error: BaseException) -> list[BaseException]:
+    """An error and what it was raised in the context of."""
+    found, seen = [error], {id(error)}
+    while (context := found[-1].__context__) is not None and id(context) not in seen:
+        found.append(context)
+        seen.add(id(context))
+    return found
+
+
+def _brief(value: Any) -> str:
+    """A short repr; never an error, whatever the value's own repr does."""
+    try:
+        return _short.repr(value)
+    except Exception:
+        return f"<{type(value).__name__}>"
+
+
+def _text(error: BaseException) -> str:
+    try:
+        return str(error)
+    except Exception:
+        return "(no text)"
