@@ -17,6 +17,9 @@ if TYPE_CHECKING:
     from ._outcome import Success as Success
     from ._retry import Retry as Retry
     from ._run import run_concurrently as run_concurrently
+    from ._stats import Stats as Stats
+    from ._stream import Run as Run
+    from ._stream import iter_concurrently as iter_concurrently
     from ._task import Task as Task
     from .executors.asynchronous import AsyncExecutor as AsyncExecutor
     from .executors.process import ProcessExecutor as ProcessExecutor
@@ -31,11 +34,14 @@ _HOMES = {
     "ProcessExecutor": ".executors.process",
     "SerialExecutor": ".executors.serial",
     "Retry": "._retry",
+    "Run": "._stream",
+    "Stats": "._stats",
     "Success": "._outcome",
     "Task": "._task",
     "ThreadExecutor": ".executors.thread",
     "check_cancelled": "._batch",
     "cpu_count": "._cpus",
+    "iter_concurrently": "._stream",
     "run_concurrently": "._run",
 }
 _MODULES = ("aio", "exceptions")
@@ -46,7 +52,9 @@ __all__ = [
     "Outcome",
     "ProcessExecutor",
     "Retry",
+    "Run",
     "SerialExecutor",
+    "Stats",
     "Success",
     "Task",
     "ThreadExecutor",
@@ -54,6 +62,7 @@ __all__ = [
     "check_cancelled",
     "cpu_count",
     "exceptions",
+    "iter_concurrently",
     "run_concurrently",
 ]
 

@@ -5,12 +5,13 @@ from __future__ import annotations
 import threading
 from collections import deque
 from collections.abc import Callable
-from typing import Any
+from typing import Any, NoReturn
 
 import anyio
 import anyio.lowlevel
 
 from ._caller import PATIENCE
+from ._collect import Collector
 from ._drive import Begin, Drive, Halt
 from ._engage import Engagement
 from .executors._slots import Slots, loop_functions
@@ -19,10 +20,12 @@ from .executors._slots import Slots, loop_functions
 async def carry_out(engagement: Engagement) -> Any:
     """Drive a run from this task to its end; its result or its error."""
     caller = AsyncCaller()
+    engagement.open()
     workers = engagement.workers()
     slots = Slots(workers) if engagement.mode == "async" and not engagement.kept else None
     launcher = engagement.executor(workers) if slots is None else slots
-    drive, collector = engagement.drive(launcher, workers, caller.put)
+    collector = Collector(engagement.source, engagement.options)
+    drive = engagement.drive(launcher, workers, caller.put, collector)
     try:
         with engagement.lending():
             await caller.run(drive)
@@ -39,12 +42,12 @@ class AsyncCaller:
 
     def __init__(self) -> None:
         self._soon, _ = loop_functions()
-        self._inbox: deque[Callable[[], Any] | None] = deque()
+        self.inbox: deque[Any] = deque()
         self._news = anyio.Event()
 
-    def put(self, todo: Callable[[], Any] | None) -> None:
+    def put(self, todo: Any) -> None:
         """Take *todo*, from any thread; None when the run is over."""
-        self._inbox.append(todo)
+        self.inbox.append(todo)
         try:
             self._soon(self._wake)
         except RuntimeError:  # the caller's loop has ended: nobody waits any more
@@ -69,31 +72,42 @@ class AsyncCaller:
         """Start the run and serve it to its end; being cancelled ends it."""
         try:
             drive.tell(Begin())
-            await self._serve(run=True)
+            while (todo := await self.get()) is not None:
+                await self.obey(todo)
         except BaseException as error:
-            drive.tell(Halt(PATIENCE))
-            with anyio.CancelScope(shield=True):
-                await self._serve(run=False)
-            if isinstance(error, KeyboardInterrupt):
-                raise KeyboardInterrupt(drive.summary()) from None
-            error.add_note(drive.summary())  # asyncio makes of Ctrl-C a cancellation
-            raise
+            await self.give_up(drive, error)
+
+    async def get(self) -> Any:
+        """What was put in first, as soon as there is something."""
+        while not self.inbox:
+            self._news = anyio.Event()
+            if not self.inbox:
+                await self._news.wait()
+        return self.inbox.popleft()
+
+    async def obey(self, todo: Callable[[], Any]) -> None:
+        """Run code of the caller's, then what it leaves to us."""
+        # What was started has its turn before: reading the input may wait for a task. (trio picks
+        # the order, hence one turn more afterwards.)
+        await anyio.lowlevel.checkpoint()
+        if (then := todo()) is not None:
+            then()
+        await anyio.lowlevel.checkpoint()
+
+    async def give_up(self, drive: Drive, error: BaseException) -> NoReturn:
+        """End the run since *error* was raised here, and raise that."""
+        drive.tell(Halt(PATIENCE))
+        await self.serve_out()
+        if isinstance(error, KeyboardInterrupt):
+            raise KeyboardInterrupt(drive.summary()) from None
+        error.add_note(drive.summary())  # asyncio makes of Ctrl-C a cancellation
+        raise error
+
+    async def serve_out(self) -> None:
+        """Wait for the end without running any more of the caller's code."""
+        with anyio.CancelScope(shield=True):
+            while await self.get() is not None:
+                await anyio.lowlevel.checkpoint()
 
     def _wake(self) -> None:
         self._news.set()
-
-    async def _serve(self, *, run: bool) -> None:
-        while True:
-            while self._inbox:
-                todo = self._inbox.popleft()
-                if todo is None:
-                    return
-                # Before the caller's code runs here, what was started has its turn: reading the
-                # input may wait for a task. (trio picks the order, hence one more than below.)
-                await anyio.lowlevel.checkpoint()
-                if run and (then := todo()) is not None:
-                    then()
-                await anyio.lowlevel.checkpoint()
-            self._news = anyio.Event()
-            if not self._inbox:
-                await self._news.wait()

@@ -47,6 +47,13 @@ def _above_zero(value: object, name: str, choices: str) -> float:
     raise wrong(value, name, choices, int, float)
 
 
+def flag(value: object, name: str) -> bool:
+    """*value* as one of True and False."""
+    if isinstance(value, bool):
+        return value
+    raise wrong(value, name, "True or False")
+
+
 def wrong(value: object, name: str, choices: str, *right: type) -> Exception:
     """The error for a value of the wrong kind, or of the right one but out of range."""
     in_kind = isinstance(value, right) and not isinstance(value, bool)

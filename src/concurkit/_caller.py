@@ -8,7 +8,7 @@ from collections.abc import Callable, Generator
 from contextlib import contextmanager
 from queue import SimpleQueue
 from types import FrameType
-from typing import Any, TypeAlias
+from typing import Any, NoReturn, TypeAlias
 
 from ._batch import Interrupted
 from ._drive import Begin, Drive, Halt
@@ -27,11 +27,11 @@ class Caller:
     """
 
     def __init__(self) -> None:
-        self._inbox: SimpleQueue[Callable[[], Then] | None] = SimpleQueue()
+        self.inbox: SimpleQueue[Any] = SimpleQueue()
         self._in_their_code = False
         self._interrupted = False
         self._previous: Any = None
-        self.put = self._inbox.put
+        self.put: Callable[[Any], None] = self.inbox.put
 
     def run(self, drive: Drive) -> None:
         """Start the run and serve it to its end.
@@ -39,40 +39,50 @@ class Caller:
         Raises:
             KeyboardInterrupt: with a line that says how far the run had come.
         """
-        with self._listening():
+        with self.listening():
             try:
                 drive.tell(Begin())
-                self._serve()
-                return
+                while (todo := self.inbox.get()) is not None:
+                    self.obey(todo)
             except BaseException as error:
-                drive.tell(Halt(PATIENCE))
-                if isinstance(error, Interrupted) and error.then is not None:
-                    error.then()
-                self._serve_out(drive)
-                if not isinstance(error, KeyboardInterrupt):
-                    raise  # another signal handler of the caller's
+                self.give_up(drive, error)
+
+    def obey(self, todo: Callable[[], Then]) -> None:
+        """Run code of the caller's, then what it leaves to us."""
+        self._in_their_code = True
+        try:
+            then = todo()
+        finally:
+            self._in_their_code = False
+        if then is not None:
+            then()
+        if self._interrupted:  # and their code went on all the same
+            raise KeyboardInterrupt
+
+    def give_up(self, drive: Drive, error: BaseException) -> NoReturn:
+        """End the run since *error* was raised here, and raise that."""
+        drive.tell(Halt(PATIENCE))
+        if isinstance(error, Interrupted) and error.then is not None:
+            error.then()
+        self.serve_out(drive)
+        if not isinstance(error, KeyboardInterrupt):
+            raise error  # another signal handler of the caller's
         raise KeyboardInterrupt(drive.summary()) from None
 
-    def _serve(self) -> None:
-        while (todo := self._inbox.get()) is not None:
-            self._in_their_code = True
-            try:
-                then = todo()
-            finally:
-                self._in_their_code = False
-            if then is not None:
-                then()
-            if self._interrupted:  # and their code went on all the same
-                raise KeyboardInterrupt
+    def wait_out(self) -> None:
+        """Wait for the end of a run that was told to end; Ctrl-C is let through."""
+        while (todo := self.inbox.get()) is not None:
+            if todo == self._pass_on:
+                self.obey(todo)
 
-    def _serve_out(self, drive: Drive) -> None:
+    def serve_out(self, drive: Drive) -> None:
         """Wait for the end without running any more of the caller's code."""
-        while (todo := self._inbox.get()) is not None:
+        while (todo := self.inbox.get()) is not None:
             if todo == self._pass_on:  # a second Ctrl-C: wait for nothing
                 drive.tell(Halt(0.0))
 
     @contextmanager
-    def _listening(self) -> Generator[None]:
+    def listening(self) -> Generator[None]:
         """Take Ctrl-C at moments of ours: from the inbox, or inside the caller's own code."""
         previous = signal.getsignal(signal.SIGINT)
         if threading.current_thread() is not threading.main_thread() or not callable(previous):
@@ -87,7 +97,7 @@ class Caller:
 
     def _on_signal(self, number: int, frame: FrameType | None) -> None:
         if not self._in_their_code:
-            self._inbox.put(self._pass_on)
+            self.inbox.put(self._pass_on)
         elif self._previous is signal.default_int_handler:
             self._interrupted = True
             raise Interrupted

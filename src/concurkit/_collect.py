@@ -6,7 +6,7 @@ from typing import Any
 
 from ._drive import Drive
 from ._endings import Endings
-from ._options import Options
+from ._options import OnError, Options
 from ._orders import Block, Failed
 from ._outcome import Failure, Success
 from ._source import Source
@@ -23,7 +23,7 @@ class Collector:
 
     def __init__(self, source: Source, options: Options) -> None:
         self._source = source
-        self._on_error = options.on_error
+        self._on_error: OnError = options.on_error
         self.keeps_outcomes = options.on_error == "collect" or options.total_timeout is not None
         self._endings = Endings(source)
         self._results: list[Any] = []
@@ -45,21 +45,14 @@ class Collector:
 
     def result(self, drive: Drive) -> Any:
         """The run's result in the shape of its input, or the error that it ends with."""
-        for error in (drive.broken, drive.input_error):
-            if error is not None:
-                raise error
-        schedule = drive.schedule
-        own = sorted(self._failures, key=lambda failed: failed.index)
-        self._failures.clear()
-        if own and self._on_error == "raise":
-            raise own[0].error
-        short = schedule.unread or (schedule.lost > 0 and self._on_error != "collect")
-        if short and (error := schedule.why_cut()) is not None:
-            raise self._with_outcomes(error, own)
-        if own:
-            total = schedule.tally.drawn
-            message = f"{len(own)} of {total} tasks failed"
-            raise BaseExceptionGroup(message, [failed.error for failed in own])
+        failures, self._failures = self._failures, []
+        error = final_error(drive, self._on_error, failures)
+        if isinstance(error, RunTimeoutError) and error is not drive.input_error:
+            ended = [one for one in self._results if isinstance(one, Success | Failure)]
+            ended += [self._endings.failure(failed) for failed in failures]
+            error.outcomes = sorted(ended, key=lambda outcome: outcome.index)
+        if error is not None:
+            raise error
         results = self._results
         if self.keeps_outcomes and self._on_error != "collect":
             results = [outcome.value for outcome in results]
@@ -67,14 +60,6 @@ class Collector:
         if shape is dict:
             return dict(zip(self._source.keys or (), results, strict=True))
         return results if shape is list else tuple(results)
-
-    def _with_outcomes(self, error: BaseException, own: list[Failed]) -> BaseException:
-        """The error of a run that was cut, with what had ended."""
-        if isinstance(error, RunTimeoutError):
-            ended = [one for one in self._results if isinstance(one, Success | Failure)]
-            ended += [self._endings.failure(failed) for failed in own]
-            error.outcomes = sorted(ended, key=lambda outcome: outcome.index)
-        return error
 
     def _place(self, indices: Any, values: Any) -> None:
         results = self._results
@@ -86,3 +71,22 @@ class Collector:
         else:
             for index, value in zip(indices, values, strict=True):
                 results[index] = value
+
+
+def final_error(drive: Drive, on_error: OnError, failures: list[Failed]) -> BaseException | None:
+    """The error that a run ends with, if any, given the tasks that failed by themselves."""
+    for error in (drive.broken, drive.input_error):
+        if error is not None:
+            return error
+    schedule = drive.schedule
+    failures.sort(key=lambda failed: failed.index)
+    if failures and on_error == "raise":
+        return failures[0].error
+    if schedule.unread or (schedule.lost > 0 and on_error != "collect"):
+        error = schedule.why_cut()
+        if error is not None:
+            return error
+    if failures:
+        message = f"{len(failures)} of {schedule.tally.drawn} tasks failed"
+        return BaseExceptionGroup(message, [failed.error for failed in failures])
+    return None

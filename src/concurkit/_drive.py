@@ -18,6 +18,7 @@ from ._batch import Batch, Interrupted, Job, clock
 from ._orders import Abandon, Look, Order, Reason, Recall, Start, Stop
 from ._schedule import Schedule
 from ._source import Source
+from ._stats import Stats
 from .executors._flight import Ended, Flight, GaveBack, Still, Tell
 
 
@@ -127,6 +128,25 @@ class Drive:
                 self._finish()
             finally:
                 self._turn.release()
+
+    def stats(self, elapsed: float) -> Stats:
+        """How far the run has come, *elapsed* seconds after it began; from any thread."""
+        schedule = self.schedule
+        tally, running = schedule.tally, schedule.running
+        partly = sum(flight.look()[0] for flight in list(self._flights.values()))
+        failed, retried = tally.failed, tally.retried
+        done = max(0, tally.ended - failed + partly)
+        ended = done + failed
+        return Stats(
+            started=done + failed + retried + running - schedule.never_started,
+            done=done,
+            failed=failed,
+            retried=retried,
+            running=running,
+            waiting=max(0, tally.drawn - ended - running),
+            rate=ended / elapsed if elapsed > 0 else 0.0,
+            elapsed=elapsed,
+        )
 
     def summary(self) -> str:
         """How far the run had come when it was ended, in a line."""

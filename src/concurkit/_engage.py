@@ -4,19 +4,28 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from contextlib import AbstractContextManager, nullcontext
-from typing import Any
+from typing import Any, Protocol
 
 from ._batch import Job, inside, task_context
-from ._collect import Collector
 from ._cpus import default_workers
 from ._drive import Drive
 from ._options import Options
-from ._orders import Terms
+from ._orders import Block, Failed, Terms
 from ._registry import check_mode, executor_class
 from ._schedule import Schedule
 from ._source import Source, read
 
-Inbox = Callable[[Callable[[], Any] | None], None]
+Inbox = Callable[[Any], None]
+
+
+class Collects(Protocol):
+    """What takes in what a run's tasks came to."""
+
+    keeps_outcomes: bool
+
+    def settle(self, one: Block | Failed) -> None:
+        """Take in what a block of tasks, or one that failed, came to."""
+        ...
 
 
 class Engagement:
@@ -35,15 +44,22 @@ class Engagement:
         self.kept = not isinstance(options.mode, str)
         if self.kept and options.mode.closed:
             raise RuntimeError(f"{options.mode!r} was shut down; make a new executor")
-        self.mode: str = options.mode.mode if self.kept else self._choose(options.mode)
+        self.mode = ""
+        self._inline = inline
+        if self.source.opened:
+            self.open()
+
+    def open(self) -> None:
+        """Settle where the tasks run, which may take a look at the first of them."""
+        if self.mode:
+            return
+        self.source.open()
+        name = self.options.mode.mode if self.kept else self.options.mode
+        if name == "auto":
+            name = "async" if self.source.starts_async else "thread"
+        self.mode = name
         if self.mode != "async":
             self.source.refuse_coroutines(self.mode)
-        self._inline = inline
-
-    def _choose(self, name: str) -> str:
-        if name != "auto":
-            return name
-        return "async" if self.source.starts_async else "thread"
 
     def workers(self) -> int:
         """How many tasks may run at once."""
@@ -70,8 +86,26 @@ class Engagement:
             return executor_class("serial")()
         return executor_class(self.mode)(workers)
 
-    def drive(self, launcher: Any, workers: int, inbox: Inbox) -> tuple[Drive, Collector]:
-        """The run, ready to start."""
+    def drive(
+        self,
+        launcher: Any,
+        workers: int,
+        inbox: Inbox,
+        collector: Collects,
+        *,
+        call: Inbox | None = None,
+        window: int | None = None,
+    ) -> Drive:
+        """The run, ready to start.
+
+        Args:
+            launcher: the executor.
+            workers: how many tasks may run at once.
+            inbox: is given what must run in the caller's thread.
+            collector: is given what the tasks came to.
+            call: is given serial tasks in place of the inbox.
+            window: see `Terms`.
+        """
         options, source = self.options, self.source
         chunksize = None if options.chunksize == "auto" else options.chunksize
         terms = Terms(
@@ -87,9 +121,9 @@ class Engagement:
             shared=launcher.shared,
             strength=launcher.strength,
             length=source.length,
-            complete=options.on_error == "collect" and source.length is not None,
+            window=window,
+            complete=window is None and options.on_error == "collect" and source.length is not None,
         )
-        collector = Collector(source, options)
         sharing = 1 if self.mode == "async" else workers
         job = Job(
             source.fn,
@@ -100,10 +134,9 @@ class Engagement:
             exact=options.timeout is not None or chunksize == 1 or terms.max_per_second is not None,
             share=inside().share * sharing,
             label="serial" if self.mode == "serial" else "",
-            call=inbox,
+            call=call or inbox,
         )
-        drive = Drive(Schedule(terms), launcher, job, source, collector.settle, inbox)
-        return drive, collector
+        return Drive(Schedule(terms), launcher, job, source, collector.settle, inbox)
 
     def finish(self, drive: Drive, launcher: Any) -> None:
         """Leave nothing behind of a run that is over; waits for workers to be gone."""

@@ -14,6 +14,7 @@ from typing import Any, Literal, Unpack, overload
 
 from ._batch import close_loop, has_loop
 from ._caller import Caller
+from ._collect import Collector
 from ._engage import Engagement
 from ._options import Options
 from ._retry import Retry
@@ -374,9 +375,11 @@ def carry_out(engagement: Engagement) -> Any:
     """Drive a run from this thread to its end; its result or its error."""
     caller = Caller()
     had_loop = has_loop()
+    engagement.open()
     workers = engagement.workers()
     launcher = engagement.executor(workers)
-    drive, collector = engagement.drive(launcher, workers, caller.put)
+    collector = Collector(engagement.source, engagement.options)
+    drive = engagement.drive(launcher, workers, caller.put, collector)
     try:
         with engagement.lending():
             caller.run(drive)

@@ -75,6 +75,7 @@ class Schedule:
         self.tally = Tally()
         self.settled: list[Block | Failed] = []
         self.unread = False  # the run was cut before the end of its input
+        self.never_started = 0  # of those that were lost
         self.lost = 0  # tasks that the run's being cut kept from ending
         self._waiting = Waiting()
         self._errors: dict[int, list[BaseException]] = {}  # of tasks that are tried again
@@ -203,6 +204,11 @@ class Schedule:
             by = now + patience
             self._abandon_by = by if self._abandon_by is None else min(by, self._abandon_by)
 
+    @property
+    def running(self) -> int:
+        """How many workers have something to do."""
+        return self._lanes.busy
+
     # ---- what to do next --------------------------------------------------------------------
 
     @property
@@ -327,6 +333,7 @@ class Schedule:
             self.tally.ended += 1
             self.tally.failed += 1
             self.lost += 1
+            self.never_started += not earlier
             error, at = self._why(), self._cut_at
             self.settled.append(
                 Failed(index, item, error, at, 0.0, "", None, False, len(earlier), earlier)

@@ -6,7 +6,7 @@ from collections.abc import Callable, Coroutine
 from typing import TYPE_CHECKING, Any, Literal, TypeAlias
 
 from ._task import Task
-from .typing import Runnable, RunOptions
+from .typing import Runnable, RunOptions, StreamOptions
 
 # What a checker can't work out (mypy: an async and a sync function side by side) is Any: with no
 # default it would be Never, and a correct call an error.
@@ -46,6 +46,18 @@ NineOrMore: TypeAlias = tuple[
     Runnable,
     *tuple[Runnable, ...],
 ]
+
+
+class StreamRaising(StreamOptions, total=False):
+    """The keyword arguments of a stream that gives values."""
+
+    on_error: Literal["raise", "group"]
+
+
+class StreamCollecting(StreamOptions):
+    """The keyword arguments of a stream that gives outcomes."""
+
+    on_error: Literal["collect"]
 
 
 class Raising(RunOptions, total=False):

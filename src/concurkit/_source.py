@@ -31,7 +31,7 @@ class Source:
         shape: what the results are put into: list, tuple or dict.
         length: how many tasks there are, where that is known beforehand.
         inert: whether any thread may read; otherwise only the caller's.
-        starts_async: whether the first task is async.
+        starts_async: whether the first task is async; known once the input is `opened`.
     """
 
     def __init__(
@@ -46,7 +46,9 @@ class Source:
         inert: bool = False,
         starts_async: bool = False,
         coroutines: list[tuple[int, Any]] | None = None,
+        untouched: Iterator[Any] | None = None,
     ) -> None:
+        self._untouched = untouched
         self._items = items
         self._error: BaseException | None = None
         self._coroutines = [] if coroutines is None else coroutines
@@ -57,6 +59,29 @@ class Source:
         self.length = length
         self.inert = inert
         self.starts_async = starts_async
+
+    @property
+    def opened(self) -> bool:
+        """Whether all is known of the input that can be before it is read on."""
+        return self._untouched is None
+
+    def open(self) -> None:
+        """Read the first item of an iterator: what it is may decide where the tasks run.
+
+        Raises:
+            TypeError: when that is no task.
+            BaseException: whatever the iterator raised.
+        """
+        if self._untouched is None:
+            return
+        raw, self._untouched = self._untouched, None
+        try:
+            first = list(islice(raw, 1))
+        except Exception as error:
+            error.add_note("raised while reading task 0 of the input")
+            raise
+        self.starts_async = bool(first) and is_async(as_task(first[0], 0).fn)
+        self._items = self.checked(chain(first, raw))
 
     def refuse_coroutines(self, mode: str) -> None:
         """Raise TypeError if a coroutine object was passed to a *mode* that can't take it."""
@@ -110,7 +135,7 @@ class Source:
         Python would warn of these; and a generator nobody else holds is closed by this.
         """
         self._items = iter(())
-        self._error = None
+        self._untouched = self._error = None
         for _, coroutine in self._coroutines:
             if coroutine.cr_frame is not None and not coroutine.cr_suspended:
                 with contextlib.suppress(RuntimeError, ValueError):  # it is running: leave it
@@ -132,7 +157,7 @@ def read(tasks: object) -> Source:
     if isinstance(tasks, list):
         return _read_whole(tasks.copy(), list, None)
     if isinstance(tasks, Iterable) and not isinstance(tasks, str | bytes):
-        return _read_lazily(iter(tasks))
+        return Source(iter(()), untouched=iter(tasks))
     raise TypeError(f"tasks is {shown(tasks)}, {_why_not_tasks(tasks)}")
 
 
@@ -181,18 +206,6 @@ def _read_whole(raw: list[Any], shape: type[Any], keys: list[Hashable] | None) -
         starts_async=bool(items) and is_async(items[0].fn),
         coroutines=coroutines,
     )
-
-
-def _read_lazily(raw: Iterator[Any]) -> Source:
-    try:
-        first = list(islice(raw, 1))
-    except Exception as error:
-        error.add_note("raised while reading task 0 of the input")
-        raise
-    starts_async = bool(first) and is_async(as_task(first[0], 0).fn)
-    source = Source(iter(()), starts_async=starts_async)
-    source._items = source.checked(chain(first, raw))
-    return source
 
 
 def _misplaced_coroutine(position: int, coroutine: Any, mode: str) -> TypeError:

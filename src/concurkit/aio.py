@@ -11,6 +11,7 @@ from concurrent.futures import Executor
 from typing import Any, Literal, Unpack, overload
 
 from ._adrive import carry_out
+from ._astream import Run, iter_concurrently
 from ._engage import Engagement
 from ._options import Options
 from ._retry import Retry
@@ -31,6 +32,8 @@ from ._signatures import (
     T,
 )
 from .typing import Mode, OnError, Outcome, Runnable
+
+__all__ = ["Run", "iter_concurrently", "run_concurrently"]
 
 # ---- values
 

@@ -24,7 +24,7 @@ from ._outcome import Outcome, Stopped
 from ._retry import Retry
 from ._task import Task
 
-__all__ = ["Mode", "OnError", "Outcome", "RunOptions", "Runnable", "Stopped"]
+__all__ = ["Mode", "OnError", "Outcome", "RunOptions", "Runnable", "Stopped", "StreamOptions"]
 
 if TYPE_CHECKING:
     from typing_extensions import TypeVar
@@ -55,3 +55,10 @@ class RunOptions(TypedDict, total=False):
     retry: Retry | int | None
     max_per_second: float | None
     chunksize: int | Literal["auto"]
+
+
+class StreamOptions(RunOptions, total=False):
+    """The keyword arguments of `iter_concurrently`, but for `on_error`."""
+
+    ordered: bool
+    buffersize: int | None

@@ -33,6 +33,7 @@ class SlotFlight:
     ) -> None:
         self.batch = batch
         self.over = False
+        self.disturbed = False  # the loop's task under this was cancelled, not by us
         self._unwanted = False
         self._job = job
         self._tell = tell
@@ -77,7 +78,7 @@ class SlotFlight:
             except BaseException as error:
                 if scope.cancel_called or waited[-1] is None:
                     raise
-                _forget_cancellation()
+                self.disturbed |= _forget_cancellation()
                 progress.failures.append((len(values), error))
                 value = None
             if scope.cancel_called:  # it went on all the same: its time was up before
@@ -256,9 +257,15 @@ def _stepped(
         return stop.value
 
 
-def _forget_cancellation() -> None:
-    """A task of asyncio that cancelled itself has failed; its slot goes on."""
+def _forget_cancellation() -> bool:
+    """A task of asyncio that was cancelled through its slot has failed, and its batch goes on.
+
+    Whether that was so.
+    """
+    found = False
     if asyncio._get_running_loop() is not None:
         task = asyncio.current_task()
         while task is not None and task.cancelling():
             task.uncancel()
+            found = True
+    return found

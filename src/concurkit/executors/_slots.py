@@ -117,12 +117,16 @@ class Slots:
 
     async def close(self) -> None:
         """Let the slots end and wait until they are gone, those of abandoned tasks apart."""
-        self._closed = True
+        self._empty = anyio.Event()
+        self.dismiss()
         if self._count > 0:
-            self._empty = anyio.Event()
-            while self._parked:
-                self._parked.pop().set()
             await self._empty.wait()
+
+    def dismiss(self) -> None:
+        """Let the slots end once nothing is left to do."""
+        self._closed = True
+        while self._parked:
+            self._parked.pop().set()
 
     def _wake(self) -> None:
         while len(self._inbox) > self._coming:
@@ -156,12 +160,15 @@ class Slots:
                 suspended = await flight.fly()
                 if flight.over:
                     return
-                self._coming += 1  # this slot is free for what the report brings
+                disturbed = flight.disturbed
+                self._coming += not disturbed  # this slot is free for what the report brings
                 try:
                     flight.report()
                 finally:
-                    self._coming -= 1
+                    self._coming -= not disturbed
                 flight = None
+                if disturbed:  # perhaps the loop is ending; else another takes this one's place
+                    return
                 if not suspended:  # let the loop's other tasks have their turn
                     await anyio.lowlevel.checkpoint()
         finally:

@@ -21,7 +21,7 @@ from .._batch import (
 )
 from .._outcome import Stopped
 from ..exceptions import TaskCancelledError
-from ._flight import Ended, Flight, Tell
+from ._flight import Ended, Flight, GaveBack, Tell
 
 P = ParamSpec("P")
 R = TypeVar("R")
@@ -123,6 +123,9 @@ class _Flight:
     def stop(self, position: int) -> None:
         """Tell the task; it runs where whoever could stop it waits."""
         self._progress.told = STOPPING
+        kept = self._progress.todo.take_back()
+        number = self._batch.number
+        self._tell(GaveBack(number, kept) if kept else Ended(number, Report()))
 
     def abandon(self, position: int) -> Report | None:
         return self._report()

@@ -1,0 +1,374 @@
+"""A run as a stream for async callers."""
+
+# The overloads overlap on purpose, and the first that fits counts.
+# mypy: disable-error-code=overload-overlap
+# pyright: reportOverlappingOverload=false
+
+from __future__ import annotations
+
+import os
+import threading
+import weakref
+from collections.abc import AsyncIterator, Callable, Coroutine, Iterable, Mapping
+from concurrent.futures import Executor
+from contextlib import AbstractContextManager
+from types import TracebackType
+from typing import Any, Literal, NoReturn, Self, TypeVar, Unpack, overload
+
+import anyio
+import anyio.lowlevel
+
+from ._adrive import AsyncCaller
+from ._arguments import flag, whole
+from ._caller import PATIENCE
+from ._drive import Begin
+from ._engage import Engagement
+from ._options import Options
+from ._reading import Reading
+from ._retry import Retry
+from ._signatures import Async, StreamCollecting, StreamRaising, T
+from ._stats import Stats
+from .exceptions import TaskCancelledError
+from .executors._slots import Slots
+from .typing import Mode, OnError, Outcome, Runnable
+
+R_co = TypeVar("R_co", covariant=True)
+V = TypeVar("V")
+
+
+class AsyncReading(Reading):
+    """A stream that is read by tasks of one event loop."""
+
+    _caller: AsyncCaller
+    _launcher: Any
+    _lending: AbstractContextManager[None]
+
+    def __init__(self, engagement: Engagement, *, ordered: bool, buffersize: int) -> None:
+        self._slots: Slots | None = None
+        self._dropped = False
+        self._finished = False
+        super().__init__(engagement, ordered=ordered, buffersize=buffersize)
+
+    def put(self, todo: Any) -> None:
+        self._caller.put(todo)
+        if todo is None and self._dropped:
+            self._finish_elsewhere()
+
+    async def begin(self) -> None:
+        """Start the run."""
+        engagement = self.engagement
+        try:
+            engagement.open()
+            self._caller = AsyncCaller()
+            workers = engagement.workers()
+            if engagement.mode == "async" and not engagement.kept:
+                self._slots = self._launcher = Slots(workers)
+            else:
+                self._launcher = engagement.executor(workers)
+        except BaseException:
+            self.note_end()
+            engagement.source.close()
+            raise
+        drive = self.make_drive(self._launcher, workers, self.put)
+        self._lending = engagement.lending()
+        self._lending.__enter__()
+        drive.tell(Begin())
+
+    async def fetch(self, *, wait: bool) -> None:
+        """Do what is to be done in the reader's task; if *wait*, until there is a result."""
+        if self.over:
+            return
+        try:
+            self.report_taken()
+            if not wait:
+                await anyio.lowlevel.checkpoint()  # the loop's other tasks have their turn
+            while self._caller.inbox or (wait and not self.ready):
+                todo = await self._caller.get()
+                if todo is None:
+                    self.note_end()
+                    return
+                if type(todo) is list:
+                    self.arrive(todo)
+                else:
+                    await self._caller.obey(todo)
+        except BaseException as error:
+            await self._give_up(error)
+        self.set_mark()
+
+    async def _give_up(self, error: BaseException) -> NoReturn:
+        drive = self.drive
+        assert drive is not None
+        self.cut_off = True
+        try:
+            await self._caller.give_up(drive, error)
+        finally:
+            self.note_end()
+            await self.finish()
+
+    async def join(self) -> None:
+        """Wait until a run that was told to end has ended, and leave nothing behind."""
+        if self.drive is not None and not self.over:
+            await self._caller.serve_out()
+            self.note_end()
+        await self.finish()
+
+    async def finish(self) -> None:
+        """Leave nothing behind."""
+        if self._finished:
+            return
+        self._finished = True
+        drive = self.drive
+        if drive is None:
+            self.engagement.source.close()
+            return
+        self._lending.__exit__(None, None, None)
+        with anyio.CancelScope(shield=True):
+            if self._slots is not None:
+                await self._slots.close()
+            await self._caller.off_loop(lambda: self.engagement.finish(drive, self._launcher))
+
+    def drop(self) -> None:
+        """End the run though nobody waits for it: its `Run` is no more."""
+        if os.getpid() != self.home or self._finished:
+            return
+        if self.drive is None:
+            self.engagement.source.close()
+            return
+        self._dropped = True
+        self.halt(PATIENCE)
+        if None in list(self._caller.inbox):
+            self._finish_elsewhere()
+
+    def _finish_elsewhere(self) -> None:
+        drive, slots = self.drive, self._slots
+        assert drive is not None
+
+        def finish() -> None:
+            if not self._finished:
+                self._finished = True
+                self._lending.__exit__(None, None, None)
+                self.engagement.finish(drive, self._launcher)
+
+        if slots is not None:
+            slots.in_loop(slots.dismiss)
+        threading.Thread(target=finish, name="concurkit-finish", daemon=True).start()
+
+
+class Run(AsyncIterator[R_co]):
+    """A run under way: an async iterator over its results, and a context manager that ends it.
+
+    Made by `concurkit.aio.iter_concurrently`. Nothing is drawn from the input before the first
+    `anext()` or `async with`. One task at a time may read it. Cancelling the task that waits for a
+    result ends the run.
+    """
+
+    def __init__(self, reading: AsyncReading) -> None:
+        self._reading = reading
+        self._ready = reading.ready
+        self._begun = False
+        self._closed = False
+        self._idle: anyio.Event | None = None  # set when the task that reads is done
+        self._finalizer = weakref.finalize(self, reading.drop)
+
+    def __aiter__(self) -> Self:
+        return self
+
+    async def __anext__(self) -> R_co:
+        ready, reading = self._ready, self._reading
+        if self._idle is not None:
+            raise RuntimeError("another task reads this run, or the run's own input tried to")
+        if ready:
+            result: R_co = ready.popleft()
+            if len(ready) <= reading.mark:
+                await self._alone(lambda: reading.fetch(wait=False))
+            return result
+        return await self._alone(self._wait)
+
+    async def __aenter__(self) -> Self:
+        await self._alone(self._begin)
+        return self
+
+    async def __aexit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        traceback: TracebackType | None,
+    ) -> None:
+        await self._close(None if error is None or isinstance(error, Exception) else PATIENCE)
+
+    @property
+    def stats(self) -> Stats:
+        """How far the run has come; may be asked at any time, from any thread."""
+        return self._reading.stats()
+
+    def cancel(self) -> None:
+        """End the run, from any thread, without waiting for it.
+
+        What runs is stopped as by a timeout, but threads are waited for; nothing more starts.
+        Whoever reads the run gets what had ended, then `TaskCancelledError`; with
+        `on_error="collect"` the tasks that were drawn and had not ended are failures with that
+        error, and it is raised only if the input was not read to its end.
+        """
+        self._reading.cancel()
+
+    async def aclose(self) -> None:
+        """End the run and wait until nothing of it is left; results not yet read are dropped.
+
+        Threads can't be stopped, so those that run a task are waited for; see `check_cancelled`.
+        """
+        await self._close(None)
+
+    async def _close(self, patience: float | None) -> None:
+        reading = self._reading
+        if os.getpid() != reading.home:  # the run is the parent's
+            return
+        self._closed = self._closed or not reading.over
+        reading.halt(patience)
+        with anyio.CancelScope(shield=True):
+            while self._idle is not None:
+                await self._idle.wait()
+            self._begun = True
+            await self._alone(reading.join)
+        self._ready.clear()
+
+    async def _begin(self) -> None:
+        if not self._begun:
+            self._begun = True
+            await self._reading.begin()
+
+    async def _wait(self) -> R_co:
+        await self._begin()
+        while not self._ready:
+            if self._reading.over:
+                await self._end()
+            await self._reading.fetch(wait=True)
+        result: R_co = self._ready.popleft()
+        return result
+
+    async def _end(self) -> NoReturn:
+        """Say how the run ended."""
+        reading = self._reading
+        await reading.finish()
+        if self._closed or reading.cut_off:
+            raise TaskCancelledError("the run was closed before its end")
+        error = reading.error()
+        if error is not None:
+            raise error
+        raise StopAsyncIteration
+
+    async def _alone(self, action: Callable[[], Coroutine[Any, Any, V]]) -> V:
+        """Do something that only one task may do at a time."""
+        self._idle = idle = anyio.Event()
+        try:
+            return await action()
+        finally:
+            self._idle = None
+            idle.set()
+
+
+@overload
+def iter_concurrently(
+    tasks: Mapping[Any, Async[T]], **options: Unpack[StreamRaising]
+) -> Run[T]: ...
+@overload
+def iter_concurrently(
+    tasks: Mapping[Any, Runnable[T]], **options: Unpack[StreamRaising]
+) -> Run[T]: ...
+@overload
+def iter_concurrently(tasks: Iterable[Async[T]], **options: Unpack[StreamRaising]) -> Run[T]: ...
+@overload
+def iter_concurrently(tasks: Iterable[Runnable[T]], **options: Unpack[StreamRaising]) -> Run[T]: ...
+@overload
+def iter_concurrently(
+    tasks: Mapping[Any, Async[T]], **options: Unpack[StreamCollecting]
+) -> Run[Outcome[T]]: ...
+@overload
+def iter_concurrently(
+    tasks: Mapping[Any, Runnable[T]], **options: Unpack[StreamCollecting]
+) -> Run[Outcome[T]]: ...
+@overload
+def iter_concurrently(
+    tasks: Iterable[Async[T]], **options: Unpack[StreamCollecting]
+) -> Run[Outcome[T]]: ...
+@overload
+def iter_concurrently(
+    tasks: Iterable[Runnable[T]], **options: Unpack[StreamCollecting]
+) -> Run[Outcome[T]]: ...
+
+
+def iter_concurrently(
+    tasks: Iterable[Runnable[Any]] | Mapping[Any, Runnable[Any]],
+    *,
+    mode: Mode | str | Executor = "auto",
+    max_workers: int | None = None,
+    timeout: float | None = None,
+    total_timeout: float | None = None,
+    retry: Retry | int | None = None,
+    max_per_second: float | None = None,
+    chunksize: int | Literal["auto"] = "auto",
+    on_error: OnError = "raise",
+    ordered: bool = False,
+    buffersize: int | None = None,
+) -> Run[Any]:
+    """Run tasks at the same time, without blocking the event loop, and hand out what they return.
+
+    It works on asyncio and on trio, in every mode. Results come while other tasks run. The input
+    is drawn only as far as `max_workers + buffersize` beyond what was read, so it may be endless.
+    A reader that is slow slows the workers.
+
+    Args:
+        tasks: an iterable or a mapping of tasks, as for `run_concurrently`.
+        mode: where the tasks run: "async" (in the caller's own loop), "thread", "process",
+            "serial", an executor, or "auto".
+        max_workers: how many tasks may run at once.
+        timeout: how many seconds each task may take, from its start.
+        total_timeout: how many seconds the run may take, from the first `anext()` or `async with`.
+        retry: which failures are tried again: a `Retry`, or a number of attempts.
+        max_per_second: how many attempts may start per second.
+        chunksize: how many tasks travel to a worker in one message.
+        on_error: "raise", the default, stops the run at the first failure, and raises it once
+            what had ended was read; "group" leaves failed tasks out and raises all failures at
+            the end as one `ExceptionGroup`; "collect" gives an `Outcome` for each task.
+        ordered: whether results come in the order of the tasks; by default as tasks end.
+        buffersize: how many tasks may be drawn beyond those that run and those that were read, a
+            whole number from 1 up. By default as many as there are workers, and up to 1,024 while
+            tasks are tiny.
+
+    Returns:
+        A `Run`: iterate over it, best in an `async with` block, which ends the run when it is left.
+
+    Raises:
+        TypeError, ValueError, UnknownModeError: as `run_concurrently`, before anything starts.
+            Reading the run raises what `run_concurrently` would raise.
+
+    Example:
+        >>> import asyncio
+        >>> from itertools import count
+        >>> from concurkit import Task, aio
+        >>> async def double(x):
+        ...     await asyncio.sleep(0)
+        ...     return 2 * x
+        >>> async def main() -> None:
+        ...     async with aio.iter_concurrently(Task.map(double, count()), ordered=True) as run:
+        ...         async for value in run:
+        ...             if value > 5:
+        ...                 print(value)
+        ...                 break
+        >>> asyncio.run(main())
+        6
+    """
+    options = Options.check(
+        mode=mode,
+        max_workers=max_workers,
+        timeout=timeout,
+        total_timeout=total_timeout,
+        retry=retry,
+        max_per_second=max_per_second,
+        chunksize=chunksize,
+        on_error=on_error,
+    )
+    ordered = flag(ordered, "ordered")
+    ahead = 0 if buffersize is None else whole(buffersize, "buffersize", "None to leave it open")
+    engagement = Engagement(tasks, options, inline=False)
+    del tasks  # an input that nobody else holds is closed with the run
+    return Run(AsyncReading(engagement, ordered=ordered, buffersize=ahead))

@@ -1,0 +1,262 @@
+"""A run as a stream: results are read while it goes on, its input no further than needed."""
+
+# The overloads overlap on purpose, and the first that fits counts.
+# mypy: disable-error-code=overload-overlap
+# pyright: reportOverlappingOverload=false
+
+from __future__ import annotations
+
+import os
+import threading
+import weakref
+from collections.abc import Iterable, Iterator, Mapping
+from concurrent.futures import Executor
+from types import TracebackType
+from typing import Any, Literal, NoReturn, Self, TypeVar, Unpack, overload
+
+from ._arguments import flag, whole
+from ._caller import PATIENCE
+from ._engage import Engagement
+from ._options import Options
+from ._reading import ThreadReading
+from ._retry import Retry
+from ._signatures import Async, StreamCollecting, StreamRaising, T
+from ._stats import Stats
+from .exceptions import TaskCancelledError
+from .typing import Mode, OnError, Outcome, Runnable
+
+R_co = TypeVar("R_co", covariant=True)
+
+
+class Run(Iterator[R_co]):
+    """A run under way: an iterator over its results, and a context manager that ends it.
+
+    Made by `iter_concurrently`. Nothing is drawn from the input before the first `next()` or
+    `with`. Several threads may read it: each result goes to one of them. The input is read, and
+    serial tasks run, in the thread that asks for a result.
+    """
+
+    def __init__(self, reading: ThreadReading) -> None:
+        self._reading = reading
+        self._ready = reading.ready
+        self._lock = threading.RLock()
+        self._reader: int | None = None  # the thread that is in our code
+        self._begun = False
+        self._closed = False
+        self._finalizer = weakref.finalize(self, reading.drop)
+
+    def __iter__(self) -> Self:
+        return self
+
+    def __next__(self) -> R_co:
+        ready = self._ready
+        try:
+            result: R_co = ready.popleft()
+        except IndexError:
+            return self._wait()
+        if len(ready) <= self._reading.mark:
+            self._report()
+        return result
+
+    def __enter__(self) -> Self:
+        with self._lock:
+            self._begin()
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        traceback: TracebackType | None,
+    ) -> None:
+        if not isinstance(error, KeyboardInterrupt):
+            self.close()
+            return
+        self._close(PATIENCE)
+        if not error.args and self._reading.drive is not None:
+            error.args = (self._reading.drive.summary(),)
+
+    @property
+    def stats(self) -> Stats:
+        """How far the run has come; may be asked at any time, from any thread."""
+        return self._reading.stats()
+
+    def cancel(self) -> None:
+        """End the run, from any thread, without waiting for it.
+
+        What runs is stopped as by a timeout, but threads are waited for; nothing more starts.
+        Whoever reads the run gets what had ended, then `TaskCancelledError`; with
+        `on_error="collect"` the tasks that were drawn and had not ended are failures with that
+        error, and it is raised only if the input was not read to its end.
+        """
+        self._reading.cancel()
+
+    def close(self) -> None:
+        """End the run and wait until nothing of it is left; results not yet read are dropped.
+
+        Threads can't be stopped, so those that run a task are waited for; see `check_cancelled`.
+        """
+        self._close(None)
+
+    def _close(self, patience: float | None) -> None:
+        if os.getpid() != self._reading.home:  # the run is the parent's
+            return
+        self._reading.halt(patience)
+        if self._reader == threading.get_ident():  # the run's own input or task: it ends by itself
+            return
+        with self._lock:
+            self._closed = not self._reading.over
+            self._begun = True
+            self._reading.join()
+            self._ready.clear()
+
+    def _begin(self) -> None:
+        if os.getpid() != self._reading.home:
+            raise RuntimeError("this run belongs to the process that it was started in")
+        if not self._begun:
+            self._begun = True
+            self._reading.begin()
+
+    def _wait(self) -> R_co:
+        with self._lock:
+            if self._reader is not None:  # this thread, or it would not have the lock
+                raise RuntimeError("the run's own input or serial task can't read the run")
+            self._reader = threading.get_ident()
+            try:
+                self._begin()
+                while True:
+                    try:
+                        result: R_co = self._ready.popleft()
+                    except IndexError:
+                        if self._reading.over:
+                            self._end()
+                    else:
+                        return result
+                    self._reading.fetch(wait=True)
+            finally:
+                self._reader = None
+
+    def _report(self) -> None:
+        """Let the run go on while there are results to read."""
+        if not self._lock.acquire(blocking=False):
+            return
+        try:
+            if self._reader is None:
+                self._reader = threading.get_ident()
+                try:
+                    self._reading.fetch(wait=False)
+                finally:
+                    self._reader = None
+        finally:
+            self._lock.release()
+
+    def _end(self) -> NoReturn:
+        """Say how the run ended."""
+        reading = self._reading
+        reading.finish()
+        if self._closed or reading.cut_off:
+            raise TaskCancelledError("the run was closed before its end")
+        error = reading.error()
+        if error is not None:
+            raise error
+        raise StopIteration
+
+
+@overload
+def iter_concurrently(
+    tasks: Mapping[Any, Async[T]], **options: Unpack[StreamRaising]
+) -> Run[T]: ...
+@overload
+def iter_concurrently(
+    tasks: Mapping[Any, Runnable[T]], **options: Unpack[StreamRaising]
+) -> Run[T]: ...
+@overload
+def iter_concurrently(tasks: Iterable[Async[T]], **options: Unpack[StreamRaising]) -> Run[T]: ...
+@overload
+def iter_concurrently(tasks: Iterable[Runnable[T]], **options: Unpack[StreamRaising]) -> Run[T]: ...
+@overload
+def iter_concurrently(
+    tasks: Mapping[Any, Async[T]], **options: Unpack[StreamCollecting]
+) -> Run[Outcome[T]]: ...
+@overload
+def iter_concurrently(
+    tasks: Mapping[Any, Runnable[T]], **options: Unpack[StreamCollecting]
+) -> Run[Outcome[T]]: ...
+@overload
+def iter_concurrently(
+    tasks: Iterable[Async[T]], **options: Unpack[StreamCollecting]
+) -> Run[Outcome[T]]: ...
+@overload
+def iter_concurrently(
+    tasks: Iterable[Runnable[T]], **options: Unpack[StreamCollecting]
+) -> Run[Outcome[T]]: ...
+
+
+def iter_concurrently(
+    tasks: Iterable[Runnable[Any]] | Mapping[Any, Runnable[Any]],
+    *,
+    mode: Mode | str | Executor = "auto",
+    max_workers: int | None = None,
+    timeout: float | None = None,
+    total_timeout: float | None = None,
+    retry: Retry | int | None = None,
+    max_per_second: float | None = None,
+    chunksize: int | Literal["auto"] = "auto",
+    on_error: OnError = "raise",
+    ordered: bool = False,
+    buffersize: int | None = None,
+) -> Run[Any]:
+    """Run tasks at the same time and hand out what they return while others still run.
+
+    The input is drawn only as far as `max_workers + buffersize` beyond what was read, so it may
+    be endless. A reader that is slow slows the workers.
+
+    Args:
+        tasks: an iterable or a mapping of tasks, as for `run_concurrently`.
+        mode: where the tasks run: "serial", "thread", "process", "async", an executor, or "auto".
+        max_workers: how many tasks may run at once.
+        timeout: how many seconds each task may take, from its start.
+        total_timeout: how many seconds the run may take, from the first `next()` or `with`.
+        retry: which failures are tried again: a `Retry`, or a number of attempts.
+        max_per_second: how many attempts may start per second.
+        chunksize: how many tasks travel to a worker in one message.
+        on_error: "raise", the default, stops the run at the first failure, and raises it once
+            what had ended was read; "group" leaves failed tasks out and raises all failures at
+            the end as one `ExceptionGroup`; "collect" gives an `Outcome` for each task.
+        ordered: whether results come in the order of the tasks; by default as tasks end.
+        buffersize: how many tasks may be drawn beyond those that run and those that were read, a
+            whole number from 1 up. By default as many as there are workers, and up to 1,024 while
+            tasks are tiny.
+
+    Returns:
+        A `Run`: iterate over it, best in a `with` block, which ends the run when it is left.
+
+    Raises:
+        TypeError, ValueError, UnknownModeError: as `run_concurrently`, before anything starts.
+            Reading the run raises what `run_concurrently` would raise.
+
+    Example:
+        >>> from itertools import count
+        >>> from concurkit import Task, iter_concurrently
+        >>> with iter_concurrently(Task.map(pow, count(), [2] * 9), ordered=True) as squares:
+        ...     for square in squares:
+        ...         if square > 20:
+        ...             break
+        >>> square
+        25
+    """
+    options = Options.check(
+        mode=mode,
+        max_workers=max_workers,
+        timeout=timeout,
+        total_timeout=total_timeout,
+        retry=retry,
+        max_per_second=max_per_second,
+        chunksize=chunksize,
+        on_error=on_error,
+    )
+    ordered = flag(ordered, "ordered")
+    ahead = 0 if buffersize is None else whole(buffersize, "buffersize", "None to leave it open")
+    engagement = Engagement(tasks, options, inline=True)
+    del tasks  # an input that nobody else holds is closed with the run
+    return Run(ThreadReading(engagement, ordered=ordered, buffersize=ahead))
