@@ -162,8 +162,8 @@ class Run(AsyncIterator[R_co]):
     result ends the run.
     """
 
-    def __init__(self, reading: AsyncReading) -> None:
-        self._reading = reading
+    def __init__(self, reading: Any) -> None:  # made here only; what it is made of is not public
+        self._reading: AsyncReading = reading
         self._ready = reading.ready
         self._begun = False
         self._closed = False

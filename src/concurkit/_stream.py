@@ -36,8 +36,8 @@ class Run(Iterator[R_co]):
     serial tasks run, in the thread that asks for a result.
     """
 
-    def __init__(self, reading: ThreadReading) -> None:
-        self._reading = reading
+    def __init__(self, reading: Any) -> None:  # made here only; what it is made of is not public
+        self._reading: ThreadReading = reading
         self._ready = reading.ready
         self._lock = threading.RLock()
         self._reader: int | None = None  # the thread that is in our code
