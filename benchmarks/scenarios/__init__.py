@@ -15,6 +15,7 @@ from . import (
     processes,
     roundtrip,
     sleep,
+    stream,
     threads,
     uneven,
 )
@@ -31,6 +32,7 @@ FILES = (
     crash,
     hang,
     cold,
+    stream,
     imports,
 )
 
