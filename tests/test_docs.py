@@ -24,7 +24,7 @@ BLOCK = re.compile(
     r"(?:\n```text(?P<any_order> any-order)?\n(?P<output>.*?)^```\n)?",
     re.MULTILINE | re.DOTALL,
 )
-LINK = re.compile(r"\]\((?P<target>[^)#]*)(?:#(?P<heading>[^)]*))?\)")
+LINK = re.compile(r"\]\((?!https:)(?P<target>[^)#]*)(?:#(?P<heading>[^)]*))?\)")
 
 pytestmark = pytest.mark.skipif(
     sys.platform == "win32", reason="on Windows, scripts still need a __main__ guard"

@@ -215,7 +215,7 @@ def test_ctrl_c_stops_many_quick_tasks(start: Start, mode: str) -> None:
     from itertools import count
     def numbers():
         for number in count():
-            if number == 20_000:
+            if number == 100_000:
                 sample_tasks.append("started", "far")
             yield number
     fn = sample_tasks.add_async if {mode!r} == "async" else abs
