@@ -185,7 +185,7 @@ class Run(AsyncIterator[R_co]):
         return await self._alone(self._wait)
 
     async def __aenter__(self) -> Self:
-        await self._alone(self._begin)
+        await self._alone(self._enter)
         return self
 
     async def __aexit__(
@@ -231,7 +231,12 @@ class Run(AsyncIterator[R_co]):
             await self._alone(reading.join)
         self._ready.clear()
 
+    async def _enter(self) -> None:
+        await self._begin()
+        await self._reading.fetch(wait=False)
+
     async def _begin(self) -> None:
+        self._reading.check_home()
         if not self._begun:
             self._begun = True
             await self._reading.begin()

@@ -87,9 +87,15 @@ class Reading:
 
     def cancel(self) -> None:
         """End the run from any thread."""
+        self.check_home()
         self._cancelled = True
         if self.drive is not None and not self.over:
             self.drive.tell(Cut(cancelled))
+
+    def check_home(self) -> None:
+        """Refuse a child that was forked while the run was open: it has none of its threads."""
+        if os.getpid() != self.home:
+            raise RuntimeError("this run belongs to the process that it was started in")
 
     def halt(self, patience: float | None) -> None:
         """End the run, whose results nobody wants any more."""

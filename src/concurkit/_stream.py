@@ -60,7 +60,13 @@ class Run(Iterator[R_co]):
 
     def __enter__(self) -> Self:
         with self._lock:
-            self._begin()
+            if self._reader is None:
+                self._reader = threading.get_ident()
+                try:
+                    self._begin()
+                    self._reading.fetch(wait=False)
+                finally:
+                    self._reader = None
         return self
 
     def __exit__(
@@ -111,8 +117,7 @@ class Run(Iterator[R_co]):
             self._ready.clear()
 
     def _begin(self) -> None:
-        if os.getpid() != self._reading.home:
-            raise RuntimeError("this run belongs to the process that it was started in")
+        self._reading.check_home()
         if not self._begun:
             self._begun = True
             self._reading.begin()

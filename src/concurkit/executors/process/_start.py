@@ -8,10 +8,12 @@ read nor changed.
 
 from __future__ import annotations
 
+import contextlib
 import io
 import multiprocessing
 import os
 import sys
+import weakref
 from multiprocessing import context, process  # pyright: ignore[reportAttributeAccessIssue]
 from typing import Any, cast
 
@@ -47,8 +49,21 @@ if sys.platform != "win32":
     _server = forkserver.ForkServer()
     _server.set_forkserver_preload(["concurkit.executors.process._worker"])
 
+    _open: weakref.WeakSet[_Popen] = weakref.WeakSet()
+
+    def _let_go() -> None:
+        """In a child that the caller forked: its life must not pass for ours with the workers."""
+        for started in list(_open):
+            with contextlib.suppress(OSError):
+                os.close(started.lifeline)
+        _open.clear()
+
+    os.register_at_fork(after_in_child=_let_go)
+
     class _Popen(popen_forkserver.Popen):
         """Starts a child from our fork server, without a word of the caller's `__main__`."""
+
+        lifeline: int
 
         def _launch(self, process_obj: Any) -> None:
             preparation = spawn.get_preparation_data(process_obj._name)
@@ -63,13 +78,32 @@ if sys.platform != "win32":
                 context.set_spawning_popen(None)
             self.sentinel, write_end = _server.connect_to_new_process(self._fds)  # type: ignore[attr-defined]
             kept_open = os.dup(write_end)  # the child takes its closing for the parent's death
+            self.lifeline = kept_open
+            _open.add(self)
             self.finalizer = util.Finalize(self, util.close_fds, (kept_open, self.sentinel))  # type: ignore[attr-defined]
             with open(write_end, "wb", closefd=True) as pipe:
                 pipe.write(message.getbuffer())
             self.pid = forkserver.read_signed(self.sentinel)
 
+        def close(self) -> None:
+            """Close the descriptors."""
+            _open.discard(self)
+            super().close()
+
     class _Process(process.BaseProcess):
         _start_method = "forkserver"
+
+        def __init__(self, *args: Any, **kwargs: Any) -> None:
+            super().__init__(*args, **kwargs)
+            self._owner = os.getpid()
+
+        def join(self, timeout: float | None = None) -> None:
+            """Wait for the process; a child forked from its owner has nothing to wait for.
+
+            Such a child's multiprocessing would join it on exit, and fail with a traceback.
+            """
+            if os.getpid() == self._owner:
+                super().join(timeout)
 
         @staticmethod
         def _Popen(process_obj: Any) -> _Popen:  # noqa: N802
