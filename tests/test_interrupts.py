@@ -137,12 +137,18 @@ CALLS = {
     "blocking": "run_concurrently(tasks, {options})",
     "asyncio": "asyncio.run(aio.run_concurrently(tasks, {options}))",
     "trio": "trio.run(partial(aio.run_concurrently, tasks, {options}))",
+    "stream": "[*iter_concurrently(tasks, {options})]",
+    "asyncio stream": "asyncio.run(read(aio.iter_concurrently(tasks, {options})))",
+    "trio stream": "trio.run(read, aio.iter_concurrently(tasks, {options}))",
 }
 IMPORTS = """
     import asyncio, os, sys, time, trio
     from functools import partial
     import sample_tasks
     from concurkit import *
+
+    async def read(run):
+        return [value async for value in run]
 """
 
 
@@ -160,7 +166,7 @@ INTERRUPTED = re.compile(
 )
 
 
-@pytest.mark.parametrize("call", ["blocking", "asyncio", "trio"])
+@pytest.mark.parametrize("call", CALLS)
 @pytest.mark.parametrize("mode", ["serial", "thread", "process", "async"])
 def test_ctrl_c_returns_within_a_second(start: Start, call: str, mode: str) -> None:
     """With one traceback and one line that says how far the run had come; nothing is left."""
@@ -187,7 +193,51 @@ def test_ctrl_c_returns_within_a_second(start: Start, call: str, mode: str) -> N
 
 def expected_tracebacks(call: str) -> int:
     """One; asyncio's own runner shows the cancellation that became the KeyboardInterrupt too."""
-    return 2 if call == "asyncio" else 1
+    return 2 if call.startswith("asyncio") else 1
+
+
+@pytest.mark.parametrize("mode", ["serial", "thread", "process", "async"])
+def test_ctrl_c_while_a_stream_is_not_being_read(start: Start, mode: str) -> None:
+    """The `with` block ends the run and has the line, too."""
+    program = start(
+        f"""{IMPORTS}
+    with iter_concurrently([partial(abs, -1)] * 3, mode={mode!r}, max_workers=1) as run:
+        next(run)
+        sample_tasks.append("started", "yes")
+        time.sleep(60)
+    """
+    )
+    program.wait_for(lambda: program.lines("started"))
+
+    program.press_ctrl_c()
+
+    _, _, err, took = program.end()
+    assert took < SECOND
+    assert 1 == len(INTERRUPTED.findall(err))
+    assert err.rstrip().splitlines()[-1].startswith("KeyboardInterrupt: interrupted: ")
+    assert 1 == err.count("Traceback (most recent call last)")
+
+
+def test_a_second_ctrl_c_waits_for_nothing(start: Start) -> None:
+    """Neither for a thread that was told to stop, nor for what patience the first one had."""
+    program = start(
+        f"""{IMPORTS}
+    from concurkit import _caller, _reading
+    _caller.PATIENCE = _reading.PATIENCE = 60.0  # what the first one waits for
+    tasks = [Task(sample_tasks.note_and_overstay, "started", None)]
+    run_concurrently(tasks, mode="thread")
+    """
+    )
+    program.wait_for(lambda: program.lines("started"))
+    program.press_ctrl_c()
+    with pytest.raises(subprocess.TimeoutExpired):
+        program.process.wait(1.0)
+
+    program.press_ctrl_c()
+
+    _, _, err, took = program.end()
+    assert took < SECOND
+    assert [("0", "1", "0")] == INTERRUPTED.findall(err)
 
 
 def test_ctrl_c_reaches_a_run_of_sync_functions_on_a_loop(start: Start) -> None:
