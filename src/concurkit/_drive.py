@@ -14,6 +14,7 @@ from collections import deque
 from collections.abc import Callable
 from typing import Any, NamedTuple, Protocol, TypeAlias
 
+from ._alarm import Alarm
 from ._batch import Batch, Interrupted, Job, clock
 from ._orders import Abandon, Look, Order, Reason, Recall, Start, Stop
 from ._schedule import Schedule
@@ -290,57 +291,3 @@ class Drive:
         if not self._over:
             self._over = True
             self._inbox(None)
-
-
-class Alarm:
-    """Calls a function at a set moment, in a thread that is started when first needed."""
-
-    def __init__(self, ring: Callable[[], None]) -> None:
-        self._ring = ring
-        self._at: float | None = None
-        self._next: float | None = None  # when the thread will look again
-        self._changed = threading.Condition(threading.Lock())
-        self._thread: threading.Thread | None = None
-        self._closed = False
-
-    def set(self, at: float | None) -> None:
-        """Ring at *at* instead of when it was set to before; None is never."""
-        if at == self._at:
-            return
-        with self._changed:
-            self._at = at
-            if at is None or self._closed:
-                return
-            if self._thread is None:
-                self._next = at
-                self._thread = threading.Thread(
-                    target=self._run, name="concurkit-alarm", daemon=True
-                )
-                self._thread.start()
-            elif self._next is None or at < self._next:
-                self._changed.notify()
-
-    def close(self) -> None:
-        """End the thread and wait for it, unless this is that thread."""
-        with self._changed:
-            self._closed = True
-            self._changed.notify()
-        if self._thread is not None and self._thread is not threading.current_thread():
-            self._thread.join()
-
-    def _run(self) -> None:
-        while True:
-            with self._changed:
-                while not self._closed:
-                    now = clock()
-                    self._next = self._at
-                    if self._at is None:
-                        self._changed.wait()
-                    elif now < self._at:
-                        self._changed.wait(self._at - now)
-                    else:
-                        self._at = None
-                        break
-                if self._closed:
-                    return
-            self._ring()

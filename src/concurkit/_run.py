@@ -12,7 +12,6 @@ from collections.abc import Iterable, Mapping
 from concurrent.futures import Executor
 from typing import Any, Literal, Unpack, overload
 
-from ._batch import close_loop, has_loop
 from ._caller import Caller
 from ._collect import Collector
 from ._engage import Engagement
@@ -34,6 +33,7 @@ from ._signatures import (
     Raising,
     T,
 )
+from ._worker_loop import close_loop, has_loop
 from .typing import Mode, OnError, Outcome, Runnable
 
 # ---- values

@@ -19,6 +19,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from ._alarms import Alarms
+from ._attempts import Attempts
 from ._batch import Batch, Report
 from ._lanes import Lanes
 from ._orders import (
@@ -78,7 +79,7 @@ class Schedule:
         self.never_started = 0  # of those that were lost
         self.lost = 0  # tasks that the run's being cut kept from ending
         self._waiting = Waiting()
-        self._errors: dict[int, list[BaseException]] = {}  # of tasks that are tried again
+        self._attempts = Attempts(terms.retry)
         self._flights: dict[int, _Flight] = {}
         self._lanes = Lanes(terms.workers, ahead=terms.ahead > 1, shared=terms.shared)
         rate = terms.max_per_second
@@ -135,7 +136,10 @@ class Schedule:
             if report.lost is None:
                 self._pace.learn(report.busy, count)
             self.tally.ended += count
-            attempts = self._attempts(batch, report) if self._errors else 1
+            attempts = 1
+            if batch.alone and self._attempts:
+                returned = not report.failures
+                attempts = self._attempts.number(batch.indices[0], returned=returned)
             self.settled.append(Block(batch.indices[:count], batch.items, report, attempts))
         for position, error in report.failures:
             if position < count:  # a worker that was abandoned may still write into its report
@@ -329,7 +333,7 @@ class Schedule:
         if self._why is None:
             return
         for index, item in zip(piece.indices, piece.items, strict=True):
-            earlier = self._errors.pop(index, ())
+            earlier = self._attempts.earlier(index)
             self.tally.ended += 1
             self.tally.failed += 1
             self.lost += 1
@@ -383,19 +387,18 @@ class Schedule:
     ) -> None:
         """An attempt failed: try again, or settle it."""
         index, item = batch.indices[position], batch.items[position]
-        if own and self.terms.retry is not None:
-            wait, error = self._verdict(index, error)
+        if own and (self._bound is None or index <= self._bound):
+            wait, error = self._attempts.verdict(index, error)
             if wait is not None:
                 self.tally.ended -= 1
                 self.tally.retried += 1
-                self._errors.setdefault(index, []).append(error)
                 self._waiting.put_off(index, item, now + wait)
                 return
         ends = report.ends
         since = ends[position - 1] if 0 < position <= len(ends) else report.since
         until = ends[position] if position < len(ends) else now
         took = max(0.0, until - since)
-        earlier = self._errors.pop(index, ())
+        earlier = self._attempts.earlier(index)
         attempts = len(earlier) + 1
         self.tally.failed += 1
         self.lost += not own
@@ -404,24 +407,6 @@ class Schedule:
         )
         if self.terms.fail_fast and own:
             self._begin_stop(now, index)
-
-    def _verdict(self, index: int, error: BaseException) -> tuple[float | None, BaseException]:
-        """How long to wait before the task's next attempt, None for none; and its error."""
-        retry = self.terms.retry
-        if retry is None or (self._bound is not None and index > self._bound):
-            return None, error
-        try:
-            return retry.wait(error, len(self._errors.get(index, ())) + 1), error
-        except Exception as trouble:  # the caller's function that decides failed
-            trouble.__context__ = error
-            return None, trouble
-
-    def _attempts(self, batch: Batch, report: Report) -> int:
-        """Which attempt of its task this batch was; what went before is forgotten if it ended."""
-        earlier = self._errors.get(batch.indices[0], ()) if batch.alone else ()
-        if earlier and not report.failures:
-            del self._errors[batch.indices[0]]
-        return len(earlier) + 1
 
     def why_cut(self) -> BaseException | None:
         """The error of the run itself, if it was cut."""

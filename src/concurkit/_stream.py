@@ -18,10 +18,10 @@ from ._arguments import flag, whole
 from ._caller import PATIENCE
 from ._engage import Engagement
 from ._options import Options
-from ._reading import ThreadReading
 from ._retry import Retry
 from ._signatures import Async, StreamCollecting, StreamRaising, T
 from ._stats import Stats
+from ._thread_reading import ThreadReading
 from .exceptions import TaskCancelledError
 from .typing import Mode, OnError, Outcome, Runnable
 

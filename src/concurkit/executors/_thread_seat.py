@@ -9,7 +9,8 @@ from concurrent.futures import thread as _stdlib
 from queue import SimpleQueue
 from typing import Any
 
-from .._batch import OVERDUE, STOPPING, Batch, Job, Progress, Report, clock, close_loop, run
+from .._batch import OVERDUE, STOPPING, Batch, Job, Progress, Report, clock, run
+from .._worker_loop import close_loop
 from ..exceptions import TaskCancelledError
 from ._flight import Claim, Ended, GaveBack, Still, Tell
 from ._pool import Crew

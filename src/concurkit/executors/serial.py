@@ -7,19 +7,9 @@ from concurrent.futures import Executor, Future
 from types import CoroutineType
 from typing import Any, ParamSpec, TypeVar, overload
 
-from .._batch import (
-    STOPPING,
-    Batch,
-    Interrupted,
-    Job,
-    Progress,
-    Report,
-    clock,
-    finish,
-    run,
-    task_context,
-)
+from .._batch import STOPPING, Batch, Interrupted, Job, Progress, Report, clock, run, task_context
 from .._outcome import Stopped
+from .._worker_loop import finish
 from ..exceptions import TaskCancelledError
 from ._flight import Ended, Flight, GaveBack, Tell
 

@@ -16,7 +16,8 @@ from itertools import islice
 from multiprocessing import connection, parent_process
 from typing import Any
 
-from ..._batch import Job, Progress, clock, close_loop, run_quickly, run_some, worker_context
+from ..._batch import Job, Progress, clock, run_quickly, run_some, worker_context
+from ..._worker_loop import close_loop
 from ...exceptions import ResultNotPicklableError, TaskNotPicklableError
 from . import _ledger, _pipe
 from ._pickle import culprit, dumps, loads, pack_error, plain
