@@ -53,7 +53,7 @@ class Alarm:
                     if self._at is None:
                         self._changed.wait()
                     elif now < self._at:
-                        self._changed.wait(self._at - now)
+                        self._changed.wait(min(self._at - now, threading.TIMEOUT_MAX))
                     else:
                         self._at = None
                         break

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import contextlib
 from collections.abc import Sequence
+from itertools import pairwise
 
 from ._retry import Retry
 
@@ -29,7 +31,8 @@ class Attempts:
         try:
             wait = self._retry.wait(error, len(earlier) + 1)
         except Exception as trouble:  # the caller's function that decides failed
-            trouble.__context__ = error
+            with contextlib.suppress(Exception):  # an exception class may forbid it
+                chain([error, trouble])
             return None, trouble
         if wait is not None:
             self._errors.setdefault(index, []).append(error)
@@ -45,3 +48,25 @@ class Attempts:
     def earlier(self, index: int) -> Sequence[BaseException]:
         """What the attempts before the last one of task *index* raised."""
         return self._errors.pop(index, ())
+
+
+def chain(errors: Sequence[BaseException]) -> None:
+    """Hang each error on the end of what the next one was raised in the context of."""
+    for earlier, error in pairwise(errors):
+        seen = {id(one) for one in _contexts(earlier)}
+        last = error
+        for one in _contexts(error):
+            if id(one) in seen:  # the same exception again, or one raised from it
+                break
+            last = one
+        else:
+            last.__context__ = earlier
+
+
+def _contexts(error: BaseException) -> list[BaseException]:
+    """An error and what it was raised in the context of."""
+    found, seen = [error], {id(error)}
+    while (context := found[-1].__context__) is not None and id(context) not in seen:
+        found.append(context)
+        seen.add(id(context))
+    return found

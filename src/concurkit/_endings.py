@@ -3,11 +3,10 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Sequence
-from itertools import pairwise
 from reprlib import Repr
 from typing import Any
 
+from ._attempts import chain
 from ._batch import clock
 from ._orders import Block, Failed
 from ._outcome import Failure, Success
@@ -73,8 +72,8 @@ class Endings:
         notes = [f"task {failed.index} {self._call(failed.item)}{worker} · {attempt}"]
         for number, error in enumerate(failed.earlier, 1):
             notes.append(f"attempt {number} failed with {type(error).__name__}: {_text(error)}")
-        _chain([*failed.earlier, failed.error])
         try:
+            chain([*failed.earlier, failed.error])
             for note in notes:
                 failed.error.add_note(note)
         except Exception:  # an exception class may forbid it; the error itself matters more
@@ -96,28 +95,6 @@ class Endings:
         shown = [*map(_brief, args), *(f"{key}={_brief(value)}" for key, value in kwargs.items())]
         call = f"{name_of(fn if fn is not None else item.fn)}({', '.join(shown)})"
         return f"{name!r} {call}" if name else call
-
-
-def _chain(errors: Sequence[BaseException]) -> None:
-    """Hang each error on the end of what the next one was raised in the context of."""
-    for earlier, error in pairwise(errors):
-        seen = {id(one) for one in _contexts(earlier)}
-        last = error
-        for one in _contexts(error):
-            if id(one) in seen:  # the same exception again, or one raised from it
-                break
-            last = one
-        else:
-            last.__context__ = earlier
-
-
-def _contexts(error: BaseException) -> list[BaseException]:
-    """An error and what it was raised in the context of."""
-    found, seen = [error], {id(error)}
-    while (context := found[-1].__context__) is not None and id(context) not in seen:
-        found.append(context)
-        seen.add(id(context))
-    return found
 
 
 def _brief(value: Any) -> str:

@@ -83,7 +83,8 @@ class Retry:
             return self._backoff(attempt) if verdict else None
         seconds: Any = verdict.total_seconds() if isinstance(verdict, timedelta) else verdict
         if not isinstance(seconds, int | float) or not isfinite(seconds) or seconds < 0:
-            raise wrong(verdict, "what retry's function returned", "True, False or seconds", float)
+            choices = "True, False, or a number of seconds from 0 up"
+            raise wrong(verdict, "what retry's function returned", choices, int, float, timedelta)
         return float(seconds)
 
     def _backoff(self, attempt: int) -> float:

@@ -192,9 +192,10 @@ class Schedule:
         """End the run as `halt` does; each task that this keeps from ending fails with *why*."""
         if self._why is None:
             self._why, self._cut_at = why, now
-            more, self.unread = self._more, self._more and not self.terms.complete
-            self.halt(now, patience)
-            self._more = more and self.terms.complete
+            self.unread = self._more and not self.terms.complete
+        more = self._more and self.terms.complete
+        self.halt(now, patience)
+        self._more = more
 
     def halt(self, now: float, patience: float | None = None) -> None:
         """End the run: start nothing more, stop what can be stopped.
