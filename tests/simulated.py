@@ -8,6 +8,7 @@ each task, so what the schedule says of it can be held against that.
 from __future__ import annotations
 
 import math
+from collections import Counter
 from dataclasses import dataclass, field
 from typing import Any, Literal, TypeAlias
 
@@ -21,7 +22,7 @@ Event: TypeAlias = Ended | GaveBack | Still
 
 @dataclass(frozen=True)
 class Call:
-    """What a task does: how it ends, after how long, and whether it lets itself be cancelled.
+    """What an attempt does: how it ends, after how long, and whether it lets itself be cancelled.
 
     If it exits and is the last of its batch, its worker is gone before the next batch.
     """
@@ -33,10 +34,10 @@ class Call:
 
 @dataclass(frozen=True)
 class Item:
-    """One task of the input."""
+    """One task of the input: what each attempt does, the last one for all that follow."""
 
     index: int
-    call: Call
+    calls: tuple[Call, ...]
 
 
 class TaskError(Exception):
@@ -70,6 +71,8 @@ class SimulatedFlight:
     since: float | None = None  # when the batch began
     over: bool = False
     cancelled: bool = False
+    begun: int = 0  # how many of its tasks began
+    attempt: int = 0  # which attempt of its task the running one is
 
     @property
     def position(self) -> int:
@@ -87,6 +90,12 @@ class SimulatedFlight:
         item = self.batch.items[self.position]
         assert isinstance(item, Item)
         return item
+
+    @property
+    def call(self) -> Call:
+        """What the running attempt does."""
+        calls = self.item.calls
+        return calls[min(self.attempt, len(calls)) - 1]
 
 
 class Workers:
@@ -108,7 +117,8 @@ class Workers:
         self.events: list[Event] = []
         self.flights: dict[int, SimulatedFlight] = {}
         self.begun: dict[int, float] = {}  # when each task began, the last time
-        self.restartable: set[int] = set()  # may have run without a trace
+        self.attempts: Counter[int] = Counter()  # how often it began, but for those without a trace
+        self.restartable: set[int] = set()  # tasks that may begin again
         self.lost: dict[int, float] = {}  # how long each task had run when it was stopped
         self._lag = lag
         self._window = window if terms.timeout is None else 1
@@ -147,7 +157,12 @@ class Workers:
     def stop(self, number: int, position: int) -> None:
         strength = self.terms.strength
         flight = self.flights[number]
-        if flight.over or strength == "abandoned":  # such a task is told, and may not listen
+        if flight.over:
+            return
+        if strength == "abandoned":  # such a task is told, and may not listen
+            running = flight.task_since is not None
+            if running and not flight.call.stubborn and flight.call.ends != "hangs":
+                self._listen(flight)
             return
         if flight.since is None:
             if strength == "cancelled":
@@ -159,7 +174,7 @@ class Workers:
         else:
             flight.kept = min(flight.kept, flight.position + 1)
             flight.cancelled = True
-            if flight.task_since is not None and not flight.item.call.stubborn:
+            if flight.task_since is not None and not flight.call.stubborn:
                 self._land(flight)
 
     def abandon(self, number: int, position: int) -> Report | None:
@@ -181,9 +196,16 @@ class Workers:
         late = self._report(flight)
         late.values = [*flight.values, ("late", flight.item.index)]
         self.events += [Ended(number, late), GaveBack(number, 0), Still(number)]
-        if flight.item.call.ends == "raises":
+        if flight.call.ends == "raises":
             report.failures = [*report.failures, (flight.position, TaskError(flight.item.index))]
         return report
+
+    def untrace(self, number: int, start: int, stop: int) -> None:
+        """The tasks from *start* to *stop* are taken for not started, and may start again."""
+        flight = self.flights[number]
+        for index in flight.batch.indices[start : min(stop, flight.begun)]:
+            self.restartable.add(index)
+            self.attempts[index] -= 1
 
     # ---- time -----------------------------------------------------------------------------------
 
@@ -209,7 +231,7 @@ class Workers:
         since = flight.task_since
         if since is None:
             return self.now
-        return math.inf if flight.item.call.ends == "hangs" else since + flight.item.call.takes
+        return math.inf if flight.call.ends == "hangs" else since + flight.call.takes
 
     def _step(self, seat: Seat, now: float) -> bool:
         """One thing that this worker does before *now*; whether there was one."""
@@ -228,17 +250,17 @@ class Workers:
         if flight.cancelled or flight.position >= flight.kept:
             self._land(flight)
             return True
-        item = flight.item
-        if item.call.ends == "crashes":
+        item, ends = flight.item, flight.call.ends
+        if ends == "crashes":
             self._die(flight, WorkerCrashedError(f"{item.index}"), None)
             return True
-        if item.call.ends == "raises":
+        if ends == "raises":
             flight.failures.append((flight.position, TaskError(item.index)))
-        flight.values.append(None if item.call.ends == "raises" else ("value", item.index))
+        flight.values.append(None if ends == "raises" else ("value", item.index))
         flight.ends.append(at)
         if flight.position < flight.kept:
             self._begin(flight, at)
-        elif item.call.ends == "exits" and flight.kept == len(flight.batch.indices):
+        elif ends == "exits" and flight.kept == len(flight.batch.indices):
             self._die(flight, WorkerCrashedError("between two batches"), None)
         else:
             self._land(flight)
@@ -250,6 +272,9 @@ class Workers:
         assert index not in self.begun or index in self.restartable, f"task {index} began twice"
         self.restartable.discard(index)
         self.begun[index] = at
+        self.attempts[index] += 1
+        flight.attempt = self.attempts[index]
+        flight.begun += 1
 
     # ---- ends -----------------------------------------------------------------------------------
 
@@ -262,6 +287,14 @@ class Workers:
             self._lose(flight, report, TaskCancelledError("cancelled"), "cancelled")
         flight.over = True
         self.events.append(Ended(flight.batch.number, report))
+
+    def _listen(self, flight: SimulatedFlight) -> None:
+        """The running task hears that it is to stop, and raises."""
+        flight.failures.append((flight.position, TaskCancelledError("told")))
+        flight.values.append(None)
+        flight.ends.append(self.now)
+        flight.kept = flight.position
+        self._land(flight)
 
     def _withdraw(self, flight: SimulatedFlight) -> None:
         """The batch is taken back whole."""
@@ -284,9 +317,6 @@ class Workers:
             report.ends = report.ends[:first]
             report.failures = [failure for failure in report.failures if failure[0] < first]
             report.unsure = window
-            untraced = range(first, min(first + window, flight.kept))
-            if len(untraced) > 1:
-                self.restartable.update(batch.indices[at] for at in untraced)
         flight.over = True
         self.events.append(Ended(batch.number, report))
         self._close(flight.seat)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 from math import isfinite
 from typing import SupportsIndex
 
@@ -35,15 +36,16 @@ def per_second(value: object, name: str) -> float:
 
 def amount(value: object, name: str) -> float:
     """*value* as a number of seconds that may be 0."""
-    if value == 0 and type(value) in (int, float):
+    if isinstance(value, int | float) and not isinstance(value, bool) and value == 0:
         return 0.0
     return _above_zero(value, name, "a number of seconds from 0 up")
 
 
 def _above_zero(value: object, name: str, choices: str) -> float:
     if isinstance(value, int | float) and not isinstance(value, bool):
-        if value > 0 and isfinite(value):
-            return float(value)
+        with contextlib.suppress(OverflowError):  # a whole number beyond what a float can be
+            if value > 0 and isfinite(value):
+                return float(value)
     raise wrong(value, name, choices, int, float)
 
 

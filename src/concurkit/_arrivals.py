@@ -20,11 +20,16 @@ class Arrivals:
         source: the input.
         options: what the caller asked for.
         ordered: whether results come in the order of the input.
-        put: takes a list of results.
+        put: takes a list of results, or how many tasks will have none.
     """
 
     def __init__(
-        self, source: Source, options: Options, *, ordered: bool, put: Callable[[list[Any]], None]
+        self,
+        source: Source,
+        options: Options,
+        *,
+        ordered: bool,
+        put: Callable[[list[Any] | int], None],
     ) -> None:
         self.keeps_outcomes = options.on_error == "collect"
         self._ordered = ordered
@@ -32,7 +37,7 @@ class Arrivals:
         self._put = put
         self._endings = Endings(source)
         self._failures: list[Failed] = []
-        self._held: dict[int, tuple[int, list[Any]]] = {}  # what came before its turn
+        self._held: dict[int, tuple[int, list[Any] | None]] = {}  # what came before its turn
         self._next = 0  # whose turn it is
 
     def settle(self, one: Block | Failed) -> None:
@@ -49,7 +54,7 @@ class Arrivals:
         if one.own:
             self._failures.append(one)
         if self._on_error == "group":
-            self._hand_on(one.index, 1, [])
+            self._hand_on(one.index, 1, None)
 
     def error(self, drive: Drive) -> BaseException | None:
         """What the stream ends with, if not well."""
@@ -57,21 +62,25 @@ class Arrivals:
         self._held.clear()
         return final_error(drive, self._on_error, failures)
 
-    def _hand_on(self, first: int, count: int, results: list[Any]) -> None:
-        if self._ordered:
-            self._held[first] = count, results
-            results = self._due()
-        if results:
-            self._put(results)
-
-    def _due(self) -> list[Any]:
-        """The results whose turn it is."""
-        held, due = self._held, []
-        while self._next in held:
-            count, results = held.pop(self._next)
+    def _hand_on(self, first: int, count: int, results: list[Any] | None) -> None:
+        """Hand on what *count* tasks from *first* on came to: results, None for nothing to read."""
+        if not self._ordered:
+            self._put(count if results is None else results)
+            return
+        self._held[first] = count, results
+        due: list[Any] = []
+        skipped = 0
+        while self._next in self._held:
+            count, results = self._held.pop(self._next)
             self._next += count
-            due += results
-        return due
+            if results is None:
+                skipped += count
+            else:
+                due += results
+        if due:
+            self._put(due)
+        if skipped:
+            self._put(skipped)
 
 
 def _unbroken(block: Block, values: Any) -> Iterator[tuple[int, list[Any]]]:

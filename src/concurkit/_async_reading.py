@@ -71,6 +71,8 @@ class AsyncReading(Reading):
                     return
                 if type(todo) is list:
                     self.arrive(todo)
+                elif type(todo) is int:
+                    self.skip(todo)
                 else:
                     await self._caller.obey(todo)
         except BaseException as error:
@@ -91,7 +93,7 @@ class AsyncReading(Reading):
         """Wait until a run that was told to end has ended, and leave nothing behind."""
         if self.drive is not None and not self.over:
             await self._caller.serve_out()
-            self.note_end()
+        self.note_end()
         await self.finish()
 
     async def finish(self) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import time
 from reprlib import Repr
 from typing import Any
@@ -72,12 +73,12 @@ class Endings:
         notes = [f"task {failed.index} {self._call(failed.item)}{worker} · {attempt}"]
         for number, error in enumerate(failed.earlier, 1):
             notes.append(f"attempt {number} failed with {type(error).__name__}: {_text(error)}")
-        try:
+        # An exception class may forbid either; the error itself matters more.
+        with contextlib.suppress(Exception):
             chain([*failed.earlier, failed.error])
+        with contextlib.suppress(Exception):
             for note in notes:
                 failed.error.add_note(note)
-        except Exception:  # an exception class may forbid it; the error itself matters more
-            return
 
     def _key(self, index: int) -> Any:
         return None if self._source.keys is None else self._source.keys[index]

@@ -52,6 +52,7 @@ class Reading:
         self._buffersize = buffersize
         self._cancelled = False
         self._arrived = 0
+        self._skipped = 0
         self._told = 0
         self._every = 1
         self._told_end = False
@@ -103,9 +104,14 @@ class Reading:
         self.ready.extend(results)
         self._arrived += len(results)
 
+    def skip(self, count: int) -> None:
+        """So many tasks will have no result to take."""
+        self._skipped += count
+        self.report_taken()
+
     def report_taken(self) -> None:
         """Tell the run how many results were taken, so that it draws as many tasks more."""
-        taken = self._arrived - len(self.ready)
+        taken = self._arrived - len(self.ready) + self._skipped
         if taken > self._told and self.drive is not None:
             self.drive.tell(Taken(taken - self._told))
             self._told = taken
@@ -134,5 +140,6 @@ class Reading:
 
     def note_end(self) -> None:
         """All results have arrived."""
-        self.over = True
-        self._ended = clock()
+        if not self.over:
+            self.over = True
+            self._ended = clock()

@@ -264,6 +264,8 @@ class Schedule:
         self._waiting.ripen(now)
         orders: list[Order] = [one for one in self._questions if one.number in self._flights]
         self._questions.clear()
+        if any(type(one) is Abandon for one in orders):
+            return orders  # what comes of these may end the run
         while self._waiting.ready and self._room() > 0 and self._in_time(now):
             orders.append(self._launch(now))
         return orders

@@ -74,6 +74,8 @@ class ThreadReading(Reading):
                     return
             if type(todo) is list:
                 self.arrive(todo)
+            elif type(todo) is int:
+                self.skip(todo)
             elif todo is None:
                 self.note_end()
                 self.put(None)  # whoever else waits for the end
@@ -109,7 +111,7 @@ class ThreadReading(Reading):
                     self._caller.wait_out()
                 except BaseException as error:
                     self._give_up(error)
-            self.note_end()
+        self.note_end()
         self.finish()
 
     def finish(self) -> None:
