@@ -192,7 +192,8 @@ class Schedule:
         """End the run as `halt` does; each task that this keeps from ending fails with *why*."""
         if self._why is None:
             self._why, self._cut_at = why, now
-            self.unread = self._more and not self.terms.complete
+            all_drawn = self.terms.complete or self.tally.drawn == self.terms.length
+            self.unread = self._more and not all_drawn
         more = self._more and self.terms.complete
         self.halt(now, patience)
         self._more = more
