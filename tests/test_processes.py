@@ -8,13 +8,15 @@ import os
 import sys
 import time
 from collections.abc import Iterator
+from pathlib import Path
 from typing import Any
 
 import pytest
 import sample_tasks
 
 from concurkit import Failure, ProcessExecutor, Success, Task, run_concurrently
-from concurkit.exceptions import WorkerCrashedError
+from concurkit.exceptions import TaskTimeoutError, WorkerCrashedError
+from concurkit.executors.process._flight import ProcessFlight
 
 METHODS = ["forkserver", "spawn", "fork"] if sys.platform != "win32" else ["spawn"]
 
@@ -110,3 +112,23 @@ def test_a_thread_that_a_task_left_holds_up_no_shutdown() -> None:
     run_concurrently([Task(sample_tasks.leave_a_thread)], mode="process")
 
     assert time.monotonic() - started < 10
+
+
+def test_a_task_that_could_not_be_stopped_in_time_is_given_up_alone(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """What had ended in its batch keeps its result, though nothing of it was sent yet."""
+    monkeypatch.setattr(ProcessFlight, "stop", lambda flight, position: None)
+    path = str(tmp_path / "started")
+    endings = ["returns", "returns", "takes too long", "returns"]
+    tasks = [Task(sample_tasks.append_and, path, i, end, 60.0) for i, end in enumerate(endings)]
+
+    with ProcessExecutor(1) as processes:
+        outcomes = run_concurrently(
+            tasks, mode=processes, chunksize=4, timeout=0.5, on_error="collect"
+        )
+
+    assert ["0", "1", "2", "3"] == Path(path).read_text().split()
+    failed = [outcome for outcome in outcomes if isinstance(outcome, Failure)]
+    assert [(2, "abandoned")] == [(outcome.index, outcome.stopped) for outcome in failed]
+    assert isinstance(failed[0].error, TaskTimeoutError)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import itertools
+import threading
 import time
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
@@ -44,6 +45,7 @@ class ProcessFlight:
         self._values: list[Any] = []
         self._failures: list[tuple[int, BaseException]] = []
         self._ends: list[float] = []
+        self._taking_in = threading.Lock()  # results come through the pipe and from the ledger
 
     # ---- the way there ------------------------------------------------------------------------
 
@@ -95,6 +97,11 @@ class ProcessFlight:
 
     def absorb(self, record: bytes | memoryview) -> None:
         """Take in one record of results; one that came before is passed over."""
+        with self._taking_in:
+            if not self.over:
+                self._absorb(record)
+
+    def _absorb(self, record: bytes | memoryview) -> None:
         position = len(self._values)
         if int.from_bytes(record[:4], "little") != position:
             return
@@ -197,13 +204,20 @@ class ProcessFlight:
         seat = self.seat
         if self.over or seat is None:
             return None
-        self.over = True
-        running, _, since = seat.look()
+        running, ended, since = seat.look()
+        if position >= 0 and (running != self.id or ended != position):
+            if running == self.id:  # the next task runs, and has done nothing wrong
+                self._tell(Still(self.batch.number))
+            return None
         seat.kill()
+        with self._taking_in:
+            for record in seat.records():
+                self._absorb(record)
+            if running == self.id and len(self._values) < ended:
+                return None  # what ended is still in the pipe, and with it comes a report
+            self.over = True
         report = self._report(seat.begun if self._ends else since, 0.0)
-        report.values, report.ends = self._values.copy(), self._ends.copy()
-        report.failures = self._failures.copy()
-        if running == self.id:
+        if running == self.id and len(self._values) == ended:
             report.lost = TaskCancelledError("the task was abandoned")
             report.how = "abandoned"
         return report

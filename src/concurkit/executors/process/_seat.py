@@ -95,6 +95,13 @@ class ProcessSeat:
         except ValueError:  # closed: the process is gone
             return 0, 0, 0.0
 
+    def records(self) -> list[bytes]:
+        """What the process has put down of the running batch and not sent."""
+        try:
+            return self._ledger.records()
+        except ValueError:  # closed: the process is gone
+            return []
+
     def hold(self, value: bool) -> None:
         with contextlib.suppress(ValueError):
             self._ledger.hold = value
