@@ -71,6 +71,8 @@ class Run(AsyncIterator[R_co]):
         traceback: TracebackType | None,
     ) -> None:
         await self._close(None if error is None or isinstance(error, Exception) else PATIENCE)
+        if isinstance(error, KeyboardInterrupt):
+            self._reading.sum_up(error)
 
     @property
     def stats(self) -> Stats:

@@ -107,6 +107,7 @@ class Drive:
         self._inbox = inbox
         self._events: deque[Any] = deque()
         self._turn = threading.Lock()
+        self._owner: int | None = None  # the thread whose turn it is
         self._flights: dict[int, Flight] = {}
         self._reading = False
         self._wanted = 0
@@ -117,7 +118,12 @@ class Drive:
     def tell(self, event: Any) -> None:
         """Take in what happened and do what follows; from any thread, never waiting for another."""
         self._events.append(event)
+        self._take_turns()
+
+    def _take_turns(self) -> None:
+        """Work off what was told, unless another thread is at it: that one will."""
         while self._events and self._turn.acquire(blocking=False):
+            self._owner = threading.get_ident()
             try:
                 if not self._over:
                     self._work_off()
@@ -128,24 +134,29 @@ class Drive:
                 self.broken = error
                 self._finish()
             finally:
+                self._owner = None
                 self._turn.release()
 
     def stats(self, elapsed: float) -> Stats:
         """How far the run has come, *elapsed* seconds after it began; from any thread."""
+        if self._owner == threading.get_ident():  # asked by code that the schedule called
+            return self._count(elapsed)
+        with self._turn:
+            stats = self._count(elapsed)
+        self._take_turns()  # what was told meanwhile
+        return stats
+
+    def _count(self, elapsed: float) -> Stats:
         schedule = self.schedule
         tally, running = schedule.tally, schedule.running
-        partly = sum(flight.look()[0] for flight in list(self._flights.values()))
-        failed, retried = tally.failed, tally.retried
-        done = max(0, tally.ended - failed + partly)
-        ended = done + failed
         return Stats(
-            started=done + failed + retried + running - schedule.never_started,
-            done=done,
-            failed=failed,
-            retried=retried,
+            started=tally.ended + tally.retried + running - schedule.never_started,
+            done=tally.ended - tally.failed,
+            failed=tally.failed,
+            retried=tally.retried,
             running=running,
-            waiting=max(0, tally.drawn - ended - running),
-            rate=ended / elapsed if elapsed > 0 else 0.0,
+            waiting=max(0, tally.drawn - tally.ended - running),
+            rate=tally.ended / elapsed if elapsed > 0 else 0.0,
             elapsed=elapsed,
         )
 

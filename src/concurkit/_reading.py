@@ -138,6 +138,11 @@ class Reading:
         self._told_end = True
         return self.arrivals.error(self.drive)
 
+    def sum_up(self, interrupt: KeyboardInterrupt) -> None:
+        """Have a Ctrl-C that came between two results say how far the run had come."""
+        if not interrupt.args and self.drive is not None:
+            interrupt.args = (self.drive.summary(),)
+
     def note_end(self) -> None:
         """All results have arrived."""
         if not self.over:

@@ -13,7 +13,7 @@ class Stats:
 
     Attributes:
         started: attempts that have started.
-        done: tasks that returned.
+        done: tasks that returned; those of a batch count when it is back.
         failed: tasks that failed for good.
         retried: attempts that failed and are tried again.
         running: tasks that run.

@@ -79,8 +79,7 @@ class Run(Iterator[R_co]):
             self.close()
             return
         self._close(PATIENCE)
-        if not error.args and self._reading.drive is not None:
-            error.args = (self._reading.drive.summary(),)
+        self._reading.sum_up(error)
 
     @property
     def stats(self) -> Stats:
@@ -107,11 +106,11 @@ class Run(Iterator[R_co]):
     def _close(self, patience: float | None) -> None:
         if os.getpid() != self._reading.home:  # the run is the parent's
             return
+        self._closed = self._closed or not self._reading.over
         self._reading.halt(patience)
         if self._reader == threading.get_ident():  # the run's own input or task: it ends by itself
             return
         with self._lock:
-            self._closed = not self._reading.over
             self._begun = True
             self._reading.join()
             self._ready.clear()
