@@ -1,7 +1,7 @@
 """The worker's side of a process seat: batches in by one pipe, results out by another.
 
 The main thread runs the batches. A control thread gives back what a batch has not started when it
-is asked to, and ends the process when the parent is gone. What the parent must know even if this
+is asked to; another ends the process when the parent is gone. What the parent must know even if this
 process dies in the next instant stands in the ledger: see `_ledger`.
 """
 
@@ -68,6 +68,9 @@ class _Worker:
     # ---- the main thread ----------------------------------------------------------------------
 
     def serve(self) -> None:
+        # A thread for each: one that waits for both would leave a message that came along with
+        # another one unread.
+        threading.Thread(target=_outlive_nobody, name="concurkit-parent", daemon=True).start()
         threading.Thread(target=self._obey, name="concurkit-control", daemon=True).start()
         try:
             for message in _pipe.messages(self._tasks):
@@ -177,21 +180,11 @@ class _Worker:
         with self._sending:
             _pipe.send(self._results, b"".join(parts))
 
-    # ---- the control thread -------------------------------------------------------------------
+    # ---- the control threads ------------------------------------------------------------------
 
     def _obey(self) -> None:
-        parent = parent_process()
-        sentinels: list[Any] = [self._control] + ([parent.sentinel] if parent else [])
-        commands = _pipe.messages(self._control)
-        while sentinels:
-            ready = connection.wait(sentinels)
-            if parent is not None and parent.sentinel in ready:
-                os._exit(1)  # nobody is left to work for
-            message = next(commands, None)
-            if message is None:
-                sentinels.remove(self._control)
-            else:
-                self._give_back(*RECALL.unpack(message))
+        for message in _pipe.messages(self._control):
+            self._give_back(*RECALL.unpack(message))
 
     def _give_back(self, flight: int, unbegun: bool) -> None:
         with self._turn:
@@ -203,6 +196,14 @@ class _Worker:
             else:
                 return
             self._send(KEPT, flight, kept, 0.0, 0.0, [])
+
+
+def _outlive_nobody() -> None:
+    """End this process when its parent is gone."""
+    parent = parent_process()
+    if parent is not None:
+        connection.wait([parent.sentinel])
+        os._exit(1)
 
 
 def _window(size: int, each: float) -> int:
