@@ -109,7 +109,8 @@ class Drive:
         self._turn = threading.Lock()
         self._owner: int | None = None  # the thread whose turn it is
         self._flights: dict[int, Flight] = {}
-        self._reading = False
+        self._reading = False  # the caller's thread was asked to read
+        self._drawing = False  # and is at it
         self._wanted = 0
         self._over = False
         self._partly = 0
@@ -183,25 +184,25 @@ class Drive:
             while events:
                 self._apply(events.popleft(), now)
             self._carry_out(now)
-            if self.schedule.finished:
+            if self.schedule.finished and not self._drawing:
                 self._finish()
                 return
             self._alarm.set(self.schedule.wake)
 
     def _apply(self, event: Event, now: float) -> None:
         schedule = self.schedule
+        if type(event) is Read or type(event) is ReadFailed:
+            self._reading = self._drawing = False
         if type(event) is Ended:
             self._flights.pop(event.number, None)
             schedule.ended(event.number, event.report, now)
         elif type(event) is GaveBack:
             schedule.gave_back(event.number, event.kept, now)
         elif type(event) is Read:
-            self._reading = False
             schedule.supply(event.items)
             if event.ended:
                 schedule.no_more()
         elif type(event) is ReadFailed:
-            self._reading = False
             self.input_error = event.error
             position = schedule.tally.drawn
             with contextlib.suppress(Exception):  # an exception class may forbid notes
@@ -252,10 +253,17 @@ class Drive:
 
     def _read(self) -> Callable[[], None]:
         """In the caller's thread: read the input; returns what reports it."""
+        with self._turn:  # until what is read now was told, the run is not over
+            self._drawing = not self._over and self.schedule.wanted > 0
+            self._reading = self._drawing
+        self._take_turns()  # what was told meanwhile
+        if not self._drawing:
+            return self._take_turns
         event: Read | ReadFailed
         try:
             event = Read(*self._source.draw(self._wanted))
         except Interrupted:
+            self._drawing = False
             raise
         except BaseException as error:
             event = ReadFailed(error)

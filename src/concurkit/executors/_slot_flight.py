@@ -133,6 +133,7 @@ class SlotFlight:
         except BaseException as error:
             unwanted = True
             _close_values(reports)
+            flight.progress.told = self._progress.told
             if flight.abandon(-1) is not None:
                 self._how = "abandoned"
             if isinstance(error, GeneratorExit):

@@ -80,7 +80,7 @@ class ThreadFlight:
             return None
         seat = self.seat
         assert seat is not None
-        self.progress.told = STOPPING if position < 0 else OVERDUE
+        self.progress.told = self.progress.told or (STOPPING if position < 0 else OVERDUE)
         seat.give_up()
         report = self._report(running)
         report.lost = TaskCancelledError("the task was abandoned")
