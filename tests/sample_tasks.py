@@ -9,6 +9,7 @@ import signal
 import sys
 import threading
 import time
+import warnings
 from collections.abc import Callable, Sequence
 from contextlib import suppress
 from contextvars import ContextVar
@@ -18,7 +19,8 @@ from types import ModuleType
 from typing import Any, NoReturn
 from uuid import uuid4
 
-from concurkit import Task, aio, run_concurrently
+from concurkit import Task, aio, check_cancelled, iter_concurrently, run_concurrently
+from concurkit.exceptions import TaskCancelledError
 
 # ---- what async tasks wait with; imported late, since each new worker would pay for it ----------
 
@@ -524,3 +526,156 @@ def intervals_inside(mode: str, count: int, max_workers: int | None) -> list[tup
     """Run so many tasks inside this one; return when each ran."""
     tasks = [Task(interval, 0.05)] * count
     return run_concurrently(tasks, mode=mode, max_workers=max_workers)
+
+
+# ---- streams, retries and limits ----------------------------------------------------------------
+
+
+def stream_inside(mode: Any, count: int) -> int:
+    """Sum what a stream inside this task gives; the loop that may be held up is the worker's."""
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", RuntimeWarning)
+        with iter_concurrently(Task.map(give, range(count)), mode=mode, max_workers=2) as run:
+            return sum(run)
+
+
+async def stream_inside_async(mode: Any, count: int) -> int:
+    """Do the same, awaiting the results."""
+    async with aio.iter_concurrently(Task.map(give, range(count)), mode=mode, max_workers=2) as run:
+        return sum([value async for value in run])
+
+
+def fail_until(path: str, attempt: int, kind: type[BaseException]) -> int:
+    """Raise until it is that *attempt*, as the lines of a file count them; return its number."""
+    append(path, os.getpid())
+    number = len(Path(path).read_text().split())
+    if number < attempt:
+        raise kind(number)
+    return number
+
+
+def watch(_: object = None, seconds: float = 60.0) -> None:
+    """Take far too long, but look whether to stop."""
+    until = time.monotonic() + seconds
+    while time.monotonic() < until:
+        check_cancelled()
+        time.sleep(0.001)
+
+
+def note_and_watch(path: str, ended: str | None) -> None:
+    """Add to a file when this starts, then watch; make the file *ended* when told to stop."""
+    append(path, time.monotonic())
+    try:
+        watch()
+    finally:
+        if ended is not None:
+            Path(ended).touch()
+
+
+def misbehave_once(path: str, how: str) -> int:
+    """Die in that way, or hang, the first time; then return the id of the process."""
+    append(path, os.getpid())
+    if len(Path(path).read_text().split()) == 1:
+        if how == "hang":
+            time.sleep(60)
+        DEATHS[how]()
+    return os.getpid()
+
+
+def wait_at_first(path: str, release: str) -> int:
+    """Take far too long the first time, or until there is a file *release*; return the attempt."""
+    append(path, os.getpid())
+    number = len(Path(path).read_text().split())
+    until = time.monotonic() + 60
+    while number == 1 and time.monotonic() < until and not os.path.exists(release):
+        time.sleep(0.001)
+    return number
+
+
+async def wait_at_first_async(path: str, release: str) -> int:
+    """Take far too long the first time, on the loop; return the attempt."""
+    append(path, os.getpid())
+    number = len(Path(path).read_text().split())
+    if number == 1:
+        await pause(60)
+    return number
+
+
+def append_and_fail_first(path: str, word: str, mark: str) -> str:
+    """Add a line to a file; fail if that is the first time, which the file *mark* tells."""
+    append(path, word)
+    if not os.path.exists(mark):
+        Path(mark).touch()
+        raise OSError("busy")
+    return word
+
+
+def append_and_raise(path: str, kind: type[BaseException], *args: Any) -> NoReturn:
+    """Add a line to a file, then raise."""
+    append(path, "attempt")
+    raise kind(*args)
+
+
+def time_until(path: str, attempt: int) -> int:
+    """Add the time to a file; fail until so many are in it."""
+    append(path, time.monotonic())
+    number = len(Path(path).read_text().split())
+    if number < attempt:
+        raise OSError("busy")
+    return number
+
+
+def check() -> str:
+    """Ask whether to stop, a few times."""
+    for _ in range(10):
+        check_cancelled()
+    return "went on"
+
+
+async def check_async() -> str:
+    """Ask whether to stop, with turns of the loop between."""
+    for _ in range(10):
+        check_cancelled()
+        await turn()
+    return "went on"
+
+
+def tell_why(path: str) -> None:
+    """Watch; write down why to stop when told."""
+    Path(path).touch()
+    try:
+        watch()
+    except TaskCancelledError as error:
+        Path(path).write_text(str(error))
+        raise
+
+
+async def tell_why_async(path: str) -> None:
+    """Watch in an async function, on its worker's own loop."""
+    Path(path).touch()
+    try:
+        for _ in range(6000):
+            check_cancelled()
+            await pause(0.01)
+    except TaskCancelledError as error:
+        Path(path).write_text(str(error))
+        raise
+
+
+def tell_why_inside(path: str, mode: str) -> None:
+    """Watch in a task of a run inside this one."""
+    run_concurrently([Task(tell_why, path)], mode=mode)
+
+
+def fail_when_there(path: str, kind: type[BaseException], *args: Any) -> NoReturn:
+    """Raise once there is a file at *path*."""
+    wait_for_file(path)
+    raise kind(*args)
+
+
+def time_of_checks(count: int) -> float:
+    """How many seconds so many questions whether to stop take."""
+    start = time.perf_counter()
+    for _ in range(count):
+        check_cancelled()
+    return time.perf_counter() - start

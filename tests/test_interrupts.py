@@ -218,7 +218,7 @@ def test_ctrl_c_while_a_stream_is_not_being_read(start: Start, mode: str) -> Non
     assert 1 == err.count("Traceback (most recent call last)")
 
 
-def test_a_second_ctrl_c_waits_for_nothing(start: Start) -> None:
+def test_a_second_ctrl_c_abandons_what_the_first_waits_for(start: Start) -> None:
     """Neither for a thread that was told to stop, nor for what patience the first one had."""
     program = start(
         f"""{IMPORTS}

@@ -1,4 +1,4 @@
-"""What a stream gives: values, or outcomes with `on_error="collect"`, whatever the input's shape."""
+"""What a stream gives, whatever the input's shape: values, or outcomes if it collects."""
 
 from collections.abc import Iterator
 from typing import assert_type

@@ -1,0 +1,86 @@
+"""A caller that forks while a run is open: the child is harmless, and the parent's run complete."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+from pathlib import Path
+from textwrap import dedent
+
+import pytest
+
+pytestmark = pytest.mark.skipif(not hasattr(os, "fork"), reason="there is no fork() here")
+
+# How the child leaves the `with` block in which it was forked, and its exit code then.
+ENDS = {
+    "os._exit(3)": 3,
+    "sys.exit(3)": 3,
+    "raise ValueError('in the child')": 3,
+    "break": 0,
+    "run.close(); os._exit(3)": 3,
+    "os._exit(ask(run.cancel))": 3,
+    "del run, value; gc.collect(); sys.exit(3)": 3,
+    "os._exit(ask(run.__next__))": 3,
+}
+SCRIPT = """
+    import gc, os, signal, sys, time
+    import sample_tasks
+    from concurkit import Task, iter_concurrently
+
+    def ask(what):
+        try:
+            while True:
+                what()
+        except RuntimeError as error:
+            return 3 if "process" in str(error) else 4
+
+    def main():
+        child = None
+        found = []
+        tasks = Task.map(sample_tasks.sleep, [0.002] * 200, iter(range(200)))
+        with iter_concurrently(tasks, mode={mode!r}, max_workers=2, buffersize=8) as run:
+            for value in run:
+                found.append(value)
+                if len(found) == 20:
+                    child = os.fork()
+                    if child == 0:
+                        signal.alarm(20)  # a child that hangs is found out
+                        {end}
+                    _, status = os.waitpid(child, 0)
+                    print(os.waitstatus_to_exitcode(status), flush=True)
+        if child == 0:
+            os._exit(0)
+        assert sorted(found) == list(range(200)), found
+        assert run.stats.done == 200
+        print("complete", flush=True)
+
+    try:
+        main()
+    except ValueError:
+        os._exit(3)
+"""
+
+
+@pytest.mark.parametrize("mode", ["serial", "thread", "process", "async"])
+@pytest.mark.parametrize("end", ENDS)
+def test_a_forked_child_is_harmless(mode: str, end: str, tmp_path: Path) -> None:
+    """However it ends; the parent goes on to read all that there is."""
+    script = tmp_path / "script.py"
+    script.write_text(dedent(SCRIPT).format(mode=mode, end=end))
+
+    done = subprocess.run(
+        [sys.executable, "-W", "error", "-W", "ignore:This process:DeprecationWarning", script],
+        cwd=tmp_path,
+        env={**os.environ, "PYTHONPATH": os.pathsep.join(filter(None, sys.path))},
+        capture_output=True,
+        timeout=60,
+        check=False,
+        text=True,
+    )
+
+    assert (0, [str(ENDS[end]), "complete"], "") == (
+        done.returncode,
+        done.stdout.split(),
+        done.stderr,
+    )
