@@ -1,8 +1,8 @@
 """The worker's side of a process seat: batches in by one pipe, results out by another.
 
 The main thread runs the batches. A control thread gives back what a batch has not started when it
-is asked to; another ends the process when the parent is gone. What the parent must know even if this
-process dies in the next instant stands in the ledger: see `_ledger`.
+is asked to; another ends the process when the parent is gone. What the parent must know even if
+this process dies in the next instant stands in the ledger: see `_ledger`.
 """
 
 from __future__ import annotations
