@@ -1800,3 +1800,20 @@ def test_each_task_of_an_overlong_run_starts_once(
     started = Counter(int(word) for word in path.read_text().split())
     assert {1} == set(started.values())
     assert set(values) <= set(started) <= set(range(source.drawn))
+
+
+# ---- where a loop runs ---------------------------------------------------------------------------
+
+
+def test_the_blocking_stream_warns_where_a_loop_runs() -> None:
+    """It works, and holds up that loop; the warning names the line that called it."""
+
+    async def main() -> list[int]:
+        with pytest.warns(
+            RuntimeWarning, match=r"iter_concurrently .* aio\.iter_concurrently"
+        ) as w:
+            run = iter_concurrently([gives(1)], mode="thread")
+        assert __file__ == w[0].filename
+        return list(run)
+
+    assert [1] == asyncio.run(main())

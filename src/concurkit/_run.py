@@ -6,8 +6,6 @@
 
 from __future__ import annotations
 
-import sys
-import warnings
 from collections.abc import Iterable, Mapping
 from concurrent.futures import Executor
 from typing import Any, Literal, Unpack, overload
@@ -17,6 +15,7 @@ from ._collect import Collector
 from ._engage import Engagement
 from ._options import Options
 from ._retry import Retry
+from ._running_loop import warn_where_a_loop_runs
 from ._signatures import (
     T1,
     T2,
@@ -361,13 +360,7 @@ def run_concurrently(
     )
     engagement = Engagement(tasks, options, inline=True)
     del tasks  # a generator is closed when the run is over, not when its error is forgotten
-    if _loop_is_running() and not _in_notebook():
-        warnings.warn(
-            "run_concurrently was called where an event loop runs, and blocks it until the run is "
-            "over; write `await concurkit.aio.run_concurrently(...)` instead.",
-            RuntimeWarning,
-            stacklevel=2,
-        )
+    warn_where_a_loop_runs("run_concurrently", "await concurkit.aio.run_concurrently(...)")
     return carry_out(engagement)
 
 
@@ -388,20 +381,3 @@ def carry_out(engagement: Engagement) -> Any:
         if not had_loop:  # serial tasks may have made one for this thread
             close_loop()
     return collector.result(drive)
-
-
-def _loop_is_running() -> bool:
-    """Whether an event loop, asyncio's or trio's, runs in this thread."""
-    asyncio, trio = sys.modules.get("asyncio"), sys.modules.get("trio")
-    if asyncio is not None and asyncio._get_running_loop() is not None:
-        return True
-    try:
-        return trio is not None and trio.lowlevel.current_task() is not None
-    except RuntimeError:
-        return False
-
-
-def _in_notebook() -> bool:
-    ipython = sys.modules.get("IPython")
-    shell = ipython.get_ipython() if ipython is not None else None
-    return shell is not None and hasattr(shell, "kernel")

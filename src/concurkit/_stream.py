@@ -19,6 +19,7 @@ from ._caller import PATIENCE
 from ._engage import Engagement
 from ._options import Options
 from ._retry import Retry
+from ._running_loop import warn_where_a_loop_runs
 from ._signatures import Async, StreamCollecting, StreamRaising, T
 from ._stats import Stats
 from ._thread_reading import ThreadReading
@@ -263,4 +264,5 @@ def iter_concurrently(
     ahead = 0 if buffersize is None else whole(buffersize, "buffersize", "None to leave it open")
     engagement = Engagement(tasks, options, inline=True)
     del tasks  # an input that nobody else holds is closed with the run
+    warn_where_a_loop_runs("iter_concurrently", "async for ... in aio.iter_concurrently(...)")
     return Run(ThreadReading(engagement, ordered=ordered, buffersize=ahead))
