@@ -6,6 +6,7 @@ Nothing here knows the `Run` that the caller holds, so that one which is dropped
 from __future__ import annotations
 
 import os
+from abc import ABC, abstractmethod
 from collections import deque
 from collections.abc import Callable
 from typing import Any
@@ -27,7 +28,7 @@ def cancelled() -> TaskCancelledError:
     return TaskCancelledError("the run was cancelled")
 
 
-class Reading:
+class Reading(ABC):
     """One stream: how it is begun, read on, and ended.
 
     Args:
@@ -62,9 +63,9 @@ class Reading:
             engagement.source, engagement.options, ordered=ordered, put=self.put
         )
 
+    @abstractmethod
     def put(self, todo: Any) -> None:
-        """Take what is for the reader's thread: results, something to run, None at the end."""
-        raise NotImplementedError
+        """Take what is for the reader: results, something to run, None at the end."""
 
     def make_drive(self, launcher: Any, workers: int, call: Callable[[Any], None]) -> Drive:
         """The run, ready to start."""
