@@ -509,7 +509,8 @@ class Run(RuleBasedStateMachine):
     def note_cut(self, patience: float | None, why: type[BaseException]) -> None:
         if self.cut_short is None:
             self.all_accounted = self.bound == math.inf
-            self.unread = self.all_accounted and not (self.ended or self.terms.complete)
+            drawn = self.read == self.terms.length  # all, though nobody has seen the end
+            self.unread = self.all_accounted and not (self.ended or self.terms.complete or drawn)
             self.cut_short = why
         self.note_halt(patience)
 

@@ -474,7 +474,7 @@ def test_law_3_by_default_a_thousand_ahead_at_most(stream: Stream, place: Place)
             yield number
 
     with stream(Task.map(sample_tasks.give, numbers()), mode=place.where, max_workers=2) as run:
-        for taken in range(50, 5_000, 50):
+        for taken in range(50, 4_000, 50):
             read(run, 50)
             most = max(most, drawn[0] - taken)
 
@@ -736,7 +736,7 @@ def test_an_input_that_raises_ends_the_run(
     task: Callable[[int], Any],
     buffersize: int | None,
 ) -> None:
-    """With its own error, noted with the position, after what had ended was read."""
+    """With its own error, noted with the position, after all that it gave before was read."""
 
     def tasks() -> Iterator[Any]:
         for i in range(good):
@@ -752,11 +752,7 @@ def test_an_input_that_raises_ends_the_run(
     assert isinstance(error, LookupError)
     assert [f"raised while reading task {good} of the input"] == error.__notes__
     found = [one.index if on_error == "collect" else one for one in values]
-    assert len(found) == len(set(found)) <= good
-    assert set(found) <= set(range(good))
-    if ordered:
-        # "group" leaves those out that the end of the run stopped, and goes on behind them.
-        assert (sorted(found) if on_error == "group" else list(range(len(found)))) == found
+    assert list(range(good)) == (found if ordered else sorted(found))
 
 
 def test_what_had_ended_before_the_input_raised_is_read(stream: Stream, mode: str) -> None:
@@ -1257,7 +1253,7 @@ def test_a_loop_may_end_under_an_open_run(backend: str, on: str, temp_home: Path
 def test_threads_may_share_a_run(place: Place, ordered: bool) -> None:
     """Each result goes to one of them, and each of them comes to the end."""
     run = iter_concurrently(
-        Task.map(sample_tasks.give, iter(range(3000))), mode=place.where, ordered=ordered
+        Task.map(sample_tasks.give, iter(range(1500))), mode=place.where, ordered=ordered
     )
     found: list[list[int]] = [[], [], []]
     threads = [threading.Thread(target=lambda mine=mine: mine.extend(run)) for mine in found]
@@ -1268,7 +1264,7 @@ def test_threads_may_share_a_run(place: Place, ordered: bool) -> None:
         thread.join(60)
 
     assert not any(thread.is_alive() for thread in threads)
-    assert list(range(3000)) == sorted(value for mine in found for value in mine)
+    assert list(range(1500)) == sorted(value for mine in found for value in mine)
     if ordered:
         assert all(mine == sorted(mine) for mine in found)
 
@@ -1430,8 +1426,8 @@ def test_stats_know_what_runs_and_what_waits(stream: Stream, tmp_path: Path) -> 
 @pytest.mark.parametrize("retrying", [False, True])
 def test_stats_from_another_thread_add_up(stream: Stream, place: Place, retrying: bool) -> None:
     """At any time: nothing is counted twice, nothing that was counted goes back."""
-    total = 1500
-    numbers = [i % 50 if retrying else 1 for i in range(total)]
+    total = 800
+    numbers = [i % 40 if retrying else 1 for i in range(total)]
     run = stream(
         Task.map(sample_tasks.reciprocal, numbers),
         mode=place.where,
@@ -1501,12 +1497,13 @@ def test_total_timeout_ends_a_stream(stream: Stream, mode: str) -> None:
     tasks = [gives(0), gives(1), Task(wait, path, None), gives(3)]
     began = time.monotonic()
 
-    values, error = drain(stream(tasks, mode=mode, max_workers=1, total_timeout=1.0))
+    values, error = drain(stream(tasks, mode=mode, max_workers=1, total_timeout=0.5))
 
-    assert 1.0 <= time.monotonic() - began < 15
-    assert [0, 1] == values
+    assert 0.5 <= time.monotonic() - began < 15
+    # A process may take its time to start.
+    assert [0, 1] == values or mode == "process"
     assert isinstance(error, RunTimeoutError)
-    assert "total_timeout of 1 s" in str(error)
+    assert "total_timeout of 0.5 s" in str(error)
 
 
 def test_total_timeout_of_an_endless_stream(stream: Stream, place: Place) -> None:
@@ -1526,12 +1523,13 @@ def test_total_timeout_with_collect(stream: Stream, mode: str, endless: bool) ->
     }.get(mode, sample_tasks.watch)
     source = Input(lambda i: Task(wait, None) if i == 1 else gives(i), math.inf if endless else 3)
     run = stream(
-        source(), mode=mode, max_workers=1, buffersize=4, total_timeout=0.7, on_error="collect"
+        source(), mode=mode, max_workers=1, buffersize=4, total_timeout=0.3, on_error="collect"
     )
 
     outcomes, error = drain(run)
 
     assert list(range(source.drawn)) == sorted(one.index for one in outcomes)
+    assert sum(one.attempts for one in outcomes) == run.stats.started
     failures = [one for one in outcomes if isinstance(one, Failure)]
     assert failures
     assert {RunTimeoutError} == {type(one.error) for one in failures}

@@ -207,7 +207,7 @@ class Drive:
             position = schedule.tally.drawn
             with contextlib.suppress(Exception):  # an exception class may forbid notes
                 event.error.add_note(f"raised while reading task {position} of the input")
-            schedule.halt(now)
+            schedule.input_failed(now)
         elif type(event) is Halt:
             if schedule.tally.at_halt is None:  # what has ended in batches that are under way
                 self._partly = sum(flight.look()[0] for flight in self._flights.values())

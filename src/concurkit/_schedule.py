@@ -3,8 +3,8 @@
 A `Schedule` is told what happened and when; asked, it answers what to do next. It never looks at
 a value that a task returned, so a batch of a thousand tasks costs it no more than a batch of one.
 
-What happened:          `begin`, `supply`, `no_more`, `taken`, `ended`, `gave_back`, `seen`,
-                        `still`, `cut`, `halt`
+What happened:          `begin`, `supply`, `no_more`, `input_failed`, `taken`, `ended`, `gave_back`,
+                        `seen`, `still`, `cut`, `halt`
 What to do next:        `orders(now)` (Start, Look, Recall, Stop, Abandon), `wanted`, `wake`
 What came of it:        `settled` (blocks of values and failures), `finished`, `unread`, `lost`
 
@@ -116,6 +116,13 @@ class Schedule:
     def no_more(self) -> None:
         """The input has ended."""
         self._more = False
+
+    def input_failed(self, now: float) -> None:
+        """The input ended with an error, and so will the run; a stream gives its results first."""
+        if self.terms.window is None:
+            self.halt(now)
+        else:
+            self.no_more()
 
     def taken(self, count: int) -> None:
         """So many more results were read."""
