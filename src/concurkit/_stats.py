@@ -14,7 +14,7 @@ class Stats:
     Attributes:
         started: attempts that have started.
         done: tasks that returned; those of a batch count when it is back.
-        failed: tasks that failed for good.
+        failed: tasks that failed for good, those that were stopped as the run ended included.
         retried: attempts that failed and are tried again.
         running: tasks that run.
         waiting: tasks that were drawn from the input and do not run, those that wait to be tried
