@@ -75,7 +75,7 @@ class Collector:
 
 def final_error(drive: Drive, on_error: OnError, failures: list[Failed]) -> BaseException | None:
     """The error that a run ends with, if any, given the tasks that failed by themselves."""
-    for error in (drive.broken, drive.input_error):
+    for error in (drive.broken, drive.unfit, drive.input_error):
         if error is not None:
             return error
     schedule = drive.schedule

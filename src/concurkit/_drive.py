@@ -15,12 +15,13 @@ from collections.abc import Callable
 from typing import Any, NamedTuple, Protocol, TypeAlias
 
 from ._alarm import Alarm
-from ._batch import Batch, Interrupted, Job, clock
+from ._batch import Batch, Interrupted, Job, Report, clock
 from ._orders import Abandon, Look, Order, Reason, Recall, Start, Stop
 from ._schedule import Schedule
 from ._source import Source
 from ._stats import Stats
-from .executors._flight import Ended, Flight, GaveBack, Still, Tell
+from .exceptions import ConcurkitError, TaskCancelledError
+from .executors._flight import Ended, Flight, GaveBack, Still, Tell, Unfit
 
 
 class Launcher(Protocol):
@@ -72,7 +73,9 @@ class Tick(NamedTuple):
     """The moment has come that the schedule asked to be woken at."""
 
 
-Event: TypeAlias = Ended | GaveBack | Still | Read | ReadFailed | Halt | Cut | Taken | Begin | Tick
+Event: TypeAlias = (
+    Ended | GaveBack | Still | Unfit | Read | ReadFailed | Halt | Cut | Taken | Begin | Tick
+)
 
 
 class Drive:
@@ -99,6 +102,7 @@ class Drive:
     ) -> None:
         self.schedule = schedule
         self.input_error: BaseException | None = None
+        self.unfit: ConcurkitError | None = None  # why its workers can't be made ready
         self.broken: BaseException | None = None
         self._launcher = launcher
         self._job = job
@@ -196,6 +200,11 @@ class Drive:
         if type(event) is Ended:
             self._flights.pop(event.number, None)
             schedule.ended(event.number, event.report, now)
+        elif type(event) is Unfit:
+            self._flights.pop(event.number, None)
+            self.unfit = self.unfit or event.error
+            schedule.cut(now, _workers_unfit)
+            schedule.ended(event.number, Report(), now)
         elif type(event) is GaveBack:
             schedule.gave_back(event.number, event.kept, now)
         elif type(event) is Read:
@@ -310,3 +319,7 @@ class Drive:
         if not self._over:
             self._over = True
             self._inbox(None)
+
+
+def _workers_unfit() -> BaseException:
+    return TaskCancelledError("the run ended since a worker's initializer failed")

@@ -43,7 +43,15 @@ class RunTimeoutError(ConcurkitError, TimeoutError):
 
 
 class WorkerCrashedError(ConcurkitError):
-    """A worker died under a task: `pid`, `exitcode` (negative: a signal) and `ran` in seconds."""
+    """A worker died under a task.
+
+    Attributes:
+        pid: the worker's process.
+        exitcode: its exit code, negative for a signal.
+        ran: for how many seconds the task had run.
+        peak_memory: the most memory that the worker was seen to take, in bytes.
+        stack: the Python stack of a segfault or an abort, most recent call first; else empty.
+    """
 
     def __init__(
         self,
@@ -52,11 +60,15 @@ class WorkerCrashedError(ConcurkitError):
         pid: int | None = None,
         exitcode: int | None = None,
         ran: float | None = None,
+        peak_memory: int | None = None,
+        stack: str = "",
     ) -> None:
         super().__init__(message)
         self.pid = pid
         self.exitcode = exitcode
         self.ran = ran
+        self.peak_memory = peak_memory
+        self.stack = stack
 
     def __reduce__(self) -> tuple[Any, ...]:
         # Keyword arguments are not in `args`, so the default would lose them.

@@ -6,6 +6,7 @@ from collections.abc import Callable
 from typing import NamedTuple, Protocol, TypeAlias
 
 from .._batch import Report
+from ..exceptions import InitializerError
 
 
 class Ended(NamedTuple):
@@ -28,7 +29,14 @@ class Still(NamedTuple):
     number: int
 
 
-Tell: TypeAlias = Callable[[Ended | GaveBack | Still], None]
+class Unfit(NamedTuple):
+    """A batch could not start, and none will: a worker's initializer failed."""
+
+    number: int
+    error: InitializerError
+
+
+Tell: TypeAlias = Callable[[Ended | GaveBack | Still | Unfit], None]
 Claim: TypeAlias = Callable[[], bool]
 
 

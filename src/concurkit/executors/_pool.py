@@ -20,8 +20,9 @@ from typing import Any, ParamSpec, Protocol, TypeVar, overload
 from .._batch import Batch, Job, inside, task_context
 from .._outcome import Stopped
 from .._task import Task
+from ..exceptions import InitializerError
 from . import _exit
-from ._flight import Claim, Ended, Flight, Tell
+from ._flight import Claim, Ended, Flight, Tell, Unfit
 
 P = ParamSpec("P")
 R = TypeVar("R")
@@ -119,6 +120,15 @@ class Crew:
                 return
             new, flight = self._seated(self._new(1)[0], self._waiting.popleft())
         new.give(flight)
+
+    def unfit(self, seat: Any, error: InitializerError) -> None:
+        """*seat* could not be set up, and what waits would fare no better on another."""
+        with self._lock:
+            waiting = list(self._waiting)
+            self._waiting.clear()
+        for flight in waiting:
+            flight.refuse(error)
+        self.lost(seat)
 
     def count_stillborn(self, stillborn: bool) -> bool:
         """Count a seat that was lost before it took up anything.
@@ -284,6 +294,10 @@ def settle(future: Future[Any], again: Callable[[], None] | None = None) -> Tell
     """Give a future what its one-task batch came to; *again* starts one that never began."""
 
     def tell(event: Any) -> None:
+        if type(event) is Unfit and not future.cancelled():
+            if not future.running():
+                future.set_running_or_notify_cancel()
+            future.set_exception(event.error)
         if type(event) is not Ended or future.cancelled():
             return
         report = event.report

@@ -17,8 +17,8 @@ import anyio
 from .._batch import OVERDUE, STOPPING, Batch, Job, Progress, Report, clock
 from .._outcome import Stopped
 from .._task import Task, is_async
-from ..exceptions import TaskCancelledError
-from ._flight import Claim, Ended, GaveBack, Still, Tell
+from ..exceptions import InitializerError, TaskCancelledError
+from ._flight import Claim, Ended, GaveBack, Still, Tell, Unfit
 from ._thread_seat import ThreadFlight
 
 if TYPE_CHECKING:
@@ -146,6 +146,10 @@ class SlotFlight:
     def drop(self) -> None:
         """Cancel a flight that never got a slot."""
         self._tell(Ended(self.batch.number, Report()))
+
+    def refuse(self, error: InitializerError) -> None:
+        """The loop could not be set up."""
+        self._tell(Unfit(self.batch.number, error))
 
     def report(self) -> None:
         """Say what came of the batch."""

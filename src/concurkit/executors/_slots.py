@@ -13,13 +13,15 @@ from collections import deque
 from collections.abc import Callable, Coroutine
 from contextvars import copy_context
 from functools import partial
-from typing import Any
+from typing import Any, cast
 
 import anyio
 import anyio.lowlevel
 
-from .._batch import Batch, Job
+from .._batch import Batch, Job, task_context
 from .._outcome import Stopped
+from .._setup import NOTHING, Setup
+from .._task import Task
 from ._flight import Flight, Tell
 from ._pool import Crew
 from ._slot_flight import SlotFlight
@@ -34,8 +36,11 @@ class Slots:
     shared = True
     strength: Stopped = "cancelled"
 
-    def __init__(self, most: int) -> None:
+    def __init__(self, most: int, setup: Setup = NOTHING) -> None:
         self.most = most
+        self._setup = setup
+        self._ready = setup.initializer is None
+        self._setting_up: SlotFlight | None = None
         self.home: object = self
         self.crew = Crew(open_threads, most)
         self._thread = threading.get_ident()
@@ -125,10 +130,15 @@ class Slots:
     def dismiss(self) -> None:
         """Let the slots end once nothing is left to do."""
         self._closed = True
+        if self._setting_up is not None:
+            self._setting_up.stop(-1)
         while self._parked:
             self._parked.pop().set()
 
     def _wake(self) -> None:
+        if not self._ready:
+            self._begin_setup()
+            return
         while len(self._inbox) > self._coming:
             if self._parked:
                 self._parked.pop().set()
@@ -138,6 +148,42 @@ class Slots:
             else:
                 return
             self._coming += 1
+
+    def _begin_setup(self) -> None:
+        """Start the initializer when the first flight comes; the slots start after it."""
+        if self._setting_up is not None or not self._inbox:
+            return
+        fn, args = self._setup.initializer, self._setup.initargs
+        batch = Batch(0, range(1), [Task(cast("Any", fn), *args)], True, 0.0)
+        job = Job(None, task_context(1, self.home))
+        self._setting_up = SlotFlight(batch, job, self._set_up, None, self)
+        self._count += 1
+        self._spawn(self._serve_setup)
+
+    async def _serve_setup(self) -> None:
+        """Run the initializer as a task is: async on the loop, sync in a thread."""
+        flight = self._setting_up
+        assert flight is not None
+        try:
+            await flight.fly()
+            flight.report()
+        finally:
+            self._setting_up = None
+            self._count -= 1
+            self._wake()
+            if self._empty is not None and self._count <= 0:
+                self._empty.set()
+
+    def _set_up(self, event: Any) -> None:
+        """The initializer has ended, well or not."""
+        report = event.report
+        error = report.failures[0][1] if report.failures else report.lost
+        if error is None:
+            self._ready = True
+            return
+        unfit = self._setup.failed("the event loop", error)
+        while self._inbox:
+            self._inbox.popleft().refuse(unfit)
 
     async def _serve(self) -> None:
         """One slot."""

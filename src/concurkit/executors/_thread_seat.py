@@ -10,9 +10,10 @@ from queue import SimpleQueue
 from typing import Any
 
 from .._batch import OVERDUE, STOPPING, Batch, Job, Progress, Report, clock, run
+from .._setup import NOTHING, Setup
 from .._worker_loop import close_loop
-from ..exceptions import TaskCancelledError
-from ._flight import Claim, Ended, GaveBack, Still, Tell
+from ..exceptions import InitializerError, TaskCancelledError
+from ._flight import Claim, Ended, GaveBack, Still, Tell, Unfit
 from ._pool import Crew
 
 
@@ -51,6 +52,10 @@ class ThreadFlight:
             self._tell(Ended(self.batch.number, report))
         elif not self.dropped:
             self._tell(Ended(self.batch.number, self._report(len(self.progress.values))))
+
+    def refuse(self, error: InitializerError) -> None:
+        """The worker could not be set up."""
+        self._tell(Unfit(self.batch.number, error))
 
     def look(self) -> tuple[int, float | None]:
         return self.progress.look()
@@ -108,11 +113,12 @@ class ThreadFlight:
 class ThreadSeat:
     """One thread, in a standard pool of its own, that runs flights as they come."""
 
-    def __init__(self, crew: Crew) -> None:
+    def __init__(self, crew: Crew, setup: Setup) -> None:
         crew.numbers += 1
         self.name = f"thread worker {crew.numbers}"
         self.load = 0
         self._crew = crew
+        self._setup = setup
         self._inbox: SimpleQueue[ThreadFlight | None] = SimpleQueue()
         self._abandoned = False
         self._host = ThreadPoolExecutor(1, thread_name_prefix=f"concurkit-{crew.numbers}")
@@ -142,6 +148,10 @@ class ThreadSeat:
     def _serve(self) -> None:
         self._thread = threading.current_thread()
         try:
+            error = self._setup.run(self.name)
+            if error is not None:
+                self._give_way(error)
+                return
             while True:
                 flight = self._inbox.get()
                 if flight is None:
@@ -156,13 +166,20 @@ class ThreadSeat:
         finally:
             close_loop()
 
+    def _give_way(self, error: InitializerError) -> None:
+        """This thread could not be set up: have nothing more given to it, and end."""
+        self._crew.unfit(self, error)
+        flight = self._inbox.get()  # a seat is opened for a flight, which may still be on its way
+        if flight is not None:
+            flight.refuse(error)
 
-def open_threads(crew: Crew, count: int) -> Sequence[Any]:
+
+def open_threads(crew: Crew, count: int, setup: Setup = NOTHING) -> Sequence[Any]:
     """Open *count* seats whose threads never keep the interpreter from ending.
 
     A thread is a daemon if the thread that starts it is one: hence the starter.
     """
-    seats = [ThreadSeat(crew) for _ in range(count)]
+    seats = [ThreadSeat(crew, setup) for _ in range(count)]
 
     def start() -> None:
         for seat in seats:

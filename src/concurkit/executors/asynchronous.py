@@ -15,6 +15,7 @@ from .._arguments import check_workers
 from .._batch import Batch, Job, inside, task_context
 from .._cpus import default_workers
 from .._outcome import Stopped
+from .._setup import Setup
 from .._task import Task, shown
 from . import _exit
 from ._flight import Flight, Tell
@@ -39,6 +40,9 @@ class AsyncExecutor(Executor):
         max_workers: how many tasks at once; by default 100.
         backend: "asyncio" or "trio".
         backend_options: what `anyio.run` takes as such, as in `{"use_uvloop": True}`.
+        initializer: is called once, before the loop's first task: on the loop if it's async, else
+            in a thread; if it raises, what was to run ends with InitializerError.
+        initargs: what it is called with.
 
     Example:
         >>> import asyncio
@@ -63,11 +67,14 @@ class AsyncExecutor(Executor):
         *,
         backend: str = "asyncio",
         backend_options: Mapping[str, Any] | None = None,
+        initializer: Callable[..., object] | None = None,
+        initargs: tuple[Any, ...] = (),
     ) -> None:
         self.max_workers: int = check_workers(max_workers) or default_workers("async")
         if backend not in ("asyncio", "trio"):
             raise ValueError(f"backend is {shown(backend)}; it must be 'asyncio' or 'trio'.")
-        self._loop = _LoopThread(self.max_workers, backend, dict(backend_options or {}))
+        setup = Setup.check(initializer, initargs)
+        self._loop = _LoopThread(self.max_workers, backend, dict(backend_options or {}), setup)
         self.home: object = self._loop
         self._finalizer = weakref.finalize(self, self._loop.close)
         self._finalizer.atexit = False
@@ -129,8 +136,9 @@ class AsyncExecutor(Executor):
 class _LoopThread:
     """A thread with an event loop, started when first needed."""
 
-    def __init__(self, most: int, backend: str, options: dict[str, Any]) -> None:
+    def __init__(self, most: int, backend: str, options: dict[str, Any], setup: Setup) -> None:
         self._most = most
+        self._setup = setup
         self._backend = backend
         self._options = options
         self._lock = threading.RLock()
@@ -161,7 +169,13 @@ class _LoopThread:
         """An executor of this kind for a caller whose thread is the loop's own."""
         if threading.current_thread() is not self._thread:
             return None
-        return AsyncExecutor(self._most, backend=self._backend, backend_options=self._options)
+        return AsyncExecutor(
+            self._most,
+            backend=self._backend,
+            backend_options=self._options,
+            initializer=self._setup.initializer,
+            initargs=self._setup.initargs,
+        )
 
     def close(self, cancel: bool = False) -> None:
         with self._lock:
@@ -190,7 +204,7 @@ class _LoopThread:
             self._ready.set()
 
     async def _main(self) -> None:
-        slots = Slots(self._most)
+        slots = Slots(self._most, self._setup)
         self._stop = anyio.Event()
         self._slots = slots
         self._ready.set()

@@ -9,9 +9,10 @@ from typing import Any, ParamSpec, TypeVar, overload
 
 from .._batch import STOPPING, Batch, Interrupted, Job, Progress, Report, clock, run, task_context
 from .._outcome import Stopped
+from .._setup import NOTHING, Setup
 from .._worker_loop import finish
-from ..exceptions import TaskCancelledError
-from ._flight import Ended, Flight, GaveBack, Tell
+from ..exceptions import InitializerError, TaskCancelledError
+from ._flight import Ended, Flight, GaveBack, Tell, Unfit
 
 P = ParamSpec("P")
 R = TypeVar("R")
@@ -19,6 +20,11 @@ R = TypeVar("R")
 
 class SerialExecutor(Executor):
     """Runs each task where and when it is given; for debugging, and as the measure of the others.
+
+    Args:
+        initializer: is called before the first task; if it raises, what was to run ends with
+            InitializerError.
+        initargs: what it is called with.
 
     Example:
         >>> from concurkit import SerialExecutor
@@ -34,8 +40,14 @@ class SerialExecutor(Executor):
     max_workers = 1
     home = None
 
-    def __init__(self) -> None:
+    def __init__(
+        self,
+        *,
+        initializer: Callable[..., object] | None = None,
+        initargs: tuple[Any, ...] = (),
+    ) -> None:
         self.closed: bool = False
+        self._setup = Setup.check(initializer, initargs)
 
     def launch(
         self, batches: Sequence[tuple[Batch, Flight | None]], job: Job, tell: Tell
@@ -43,11 +55,19 @@ class SerialExecutor(Executor):
         """Let the caller's thread run the batches, each when it comes to it."""
         flights: list[Flight] = []
         for batch, _ in batches:
-            flight = _Flight(batch, job, tell)
+            flight = _Flight(batch, job, tell, self._make_ready)
             assert job.call is not None
             job.call(flight.run)
             flights.append(flight)
         return flights
+
+    def _make_ready(self) -> InitializerError | None:
+        """Run the initializer unless it has run; its error if it fails."""
+        setup, self._setup = self._setup, NOTHING  # nested uses don't run it again
+        error = setup.run("the serial worker")
+        if error is not None:
+            self._setup = setup
+        return error
 
     def reachable(self) -> SerialExecutor:
         """This executor, wherever the caller waits."""
@@ -67,6 +87,10 @@ class SerialExecutor(Executor):
             raise RuntimeError("this executor was shut down; make a new one")
         future: Future[Any] = Future()
         future.set_running_or_notify_cancel()
+        unfit = self._make_ready()
+        if unfit is not None:
+            future.set_exception(unfit)
+            return future
         own = task_context(1, self.home)
         try:
             value = own.run(fn, *args, **kwargs)
@@ -86,14 +110,25 @@ class SerialExecutor(Executor):
 class _Flight:
     """A batch in the caller's thread."""
 
-    def __init__(self, batch: Batch, job: Job, tell: Tell) -> None:
+    def __init__(
+        self,
+        batch: Batch,
+        job: Job,
+        tell: Tell,
+        make_ready: Callable[[], InitializerError | None],
+    ) -> None:
         self._batch = batch
         self._job = job
         self._tell = tell
+        self._make_ready = make_ready
         self._progress = Progress(batch.items)
 
     def run(self) -> Callable[[], None]:
         """In the caller's thread: run the batch; returns what reports it."""
+        unfit = self._make_ready()
+        if unfit is not None:
+            event = Unfit(self._batch.number, unfit)
+            return lambda: self._tell(event)
         try:
             run(self._job, self._progress)
         except Interrupted as interrupted:  # the task that runs is the last

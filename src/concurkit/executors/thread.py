@@ -2,10 +2,15 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from functools import partial
+from typing import Any
+
 from .._arguments import check_workers
 from .._batch import Batch, Job
 from .._cpus import default_workers
 from .._outcome import Stopped
+from .._setup import Setup
 from ._flight import Claim, Tell
 from ._pool import Crew, PoolExecutor
 from ._thread_seat import ThreadFlight, open_threads
@@ -16,6 +21,9 @@ class ThreadExecutor(PoolExecutor):
 
     Args:
         max_workers: how many threads at most; by default `min(32, cpu_count() + 4)`.
+        initializer: is called in each thread before its first task; if it raises, what was to run
+            there ends with InitializerError.
+        initargs: what it is called with.
 
     Example:
         >>> from concurkit import Task, ThreadExecutor, run_concurrently
@@ -28,9 +36,16 @@ class ThreadExecutor(PoolExecutor):
     grain: float = 0.001
     strength: Stopped = "abandoned"
 
-    def __init__(self, max_workers: int | None = None) -> None:
+    def __init__(
+        self,
+        max_workers: int | None = None,
+        *,
+        initializer: Callable[..., object] | None = None,
+        initargs: tuple[Any, ...] = (),
+    ) -> None:
         self.max_workers: int = check_workers(max_workers) or default_workers("thread")
-        self._man(Crew(open_threads, self.max_workers))
+        setup = Setup.check(initializer, initargs)
+        self._man(Crew(partial(open_threads, setup=setup), self.max_workers))
 
     def _flight(self, batch: Batch, job: Job, tell: Tell, claim: Claim | None) -> ThreadFlight:
         return ThreadFlight(batch, job, tell, claim, self._crew)

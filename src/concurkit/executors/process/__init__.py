@@ -2,18 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Any
 
 from ..._arguments import check_workers
-from ..._batch import Batch, Job
+from ..._batch import Batch, Job, inside
 from ..._cpus import default_workers
 from ..._outcome import Stopped
-from ..._task import shown
 from .._flight import Claim, Flight, Tell
 from .._pool import Crew, PoolExecutor
-from . import _start
 from ._flight import ProcessFlight
+from ._inner_threads import InnerThreads
+from ._plan import Plan
 from ._seat import ProcessSeat
 
 
@@ -24,6 +24,17 @@ class ProcessExecutor(PoolExecutor):
         max_workers: how many processes at most; by default `cpu_count()`.
         start_method: "forkserver", "spawn" or "fork"; by default "forkserver" where there is
             one, else "spawn". "fork" is unsafe in a program that has threads.
+        initializer: is called in each process before its first task; if it raises, what was to
+            run there ends with InitializerError.
+        initargs: what it is called with.
+        max_tasks_per_child: after so many tasks a process is replaced by a new one; by default
+            it lives as long as the executor.
+        max_memory_per_child: the resident size, in bytes or as a text such as "2GiB", above which
+            a process is replaced once its task has ended. A task that takes it above twice that
+            is killed, and fails with WorkerCrashedError.
+        inner_threads: how many threads the native libraries (OpenMP, BLAS, ...) may use in each
+            process. "auto", the default, is the CPUs divided by the workers, where the environment
+            doesn't say otherwise; None leaves them alone.
 
     Example:
         >>> from concurkit import ProcessExecutor, Task, run_concurrently
@@ -37,17 +48,30 @@ class ProcessExecutor(PoolExecutor):
     ahead = 2
     strength: Stopped = "killed"
 
-    def __init__(self, max_workers: int | None = None, *, start_method: str | None = None) -> None:
+    def __init__(
+        self,
+        max_workers: int | None = None,
+        *,
+        start_method: str | None = None,
+        initializer: Callable[..., object] | None = None,
+        initargs: tuple[Any, ...] = (),
+        max_tasks_per_child: int | None = None,
+        max_memory_per_child: int | str | None = None,
+        inner_threads: InnerThreads = "auto",
+    ) -> None:
         self.max_workers: int = check_workers(max_workers) or default_workers("process")
-        if start_method is not None and start_method not in _start.METHODS:
-            raise ValueError(
-                f"start_method is {shown(start_method)}; this system has "
-                f"{', '.join(map(repr, _start.METHODS))}, or None for the default."
-            )
-        self._method = method = start_method or _start.default_method()
+        plan = Plan.check(
+            start_method=start_method,
+            initializer=initializer,
+            initargs=initargs,
+            max_tasks_per_child=max_tasks_per_child,
+            max_memory_per_child=max_memory_per_child,
+            inner_threads=inner_threads,
+            sharing=inside().share * self.max_workers,
+        )
 
         def open_seats(crew: Crew, count: int) -> Sequence[Any]:
-            return [ProcessSeat(crew, method) for _ in range(count)]
+            return [ProcessSeat(crew, plan) for _ in range(count)]
 
         self._man(Crew(open_seats, self.max_workers))
 

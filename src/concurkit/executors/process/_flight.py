@@ -11,12 +11,13 @@ from typing import TYPE_CHECKING, Any
 from ..._batch import Batch, Job, Report, clock
 from ..._task import name_of
 from ...exceptions import (
+    InitializerError,
     ResultNotPicklableError,
     TaskCancelledError,
     TaskNotPicklableError,
     WorkerCrashedError,
 )
-from .._flight import Claim, Ended, GaveBack, Still, Tell
+from .._flight import Claim, Ended, GaveBack, Still, Tell, Unfit
 from .._pool import Crew
 from ._ledger import Ledger
 from ._pickle import culprit, dumps, dumps_items, loads, unpack_error
@@ -130,7 +131,13 @@ class ProcessFlight:
         """The batch is over."""
         self.finish(self._report(since, busy))
 
-    def crashed(self, ledger: Ledger, why: Callable[[float], WorkerCrashedError]) -> None:
+    def refuse(self, error: InitializerError) -> None:
+        """The worker could not be set up."""
+        if not self.over:
+            self.over = True
+            self._tell(Unfit(self.batch.number, error))
+
+    def crashed(self, ledger: Ledger, why: Callable[[float, str], WorkerCrashedError]) -> None:
         """The worker died under the batch: keep what had ended, blame it on the task that ran."""
         for record in ledger.records():
             self.absorb(record)
@@ -141,9 +148,17 @@ class ProcessFlight:
         window = ledger.window
         if window > 1 and not self.job.exact and not self.batch.alone:
             report.unsure = window
-        report.lost = why(max(0.0, clock() - since))
+        report.lost = why(max(0.0, clock() - since), self._task_at(ended))
         report.how = "killed" if self._stopped else None
         self.finish(report)
+
+    def _task_at(self, position: int) -> str:
+        """The task at *position*, in words."""
+        batch, fn = self.batch, self.job.fn
+        if position >= len(batch.items):
+            return "a task"
+        name = name_of(batch.items[position].fn if fn is None else fn)
+        return f"task {batch.indices[position]} {name}"
 
     def finish(self, report: Report) -> None:
         if not self.over:

@@ -13,11 +13,15 @@ import tempfile
 from collections.abc import Callable
 from typing import Any
 
-_HEADER = 64
-SIZE = 1 << 16
+_HEADER = 128
+_END_OF_RECORDS = 1 << 16
+SIZE = _END_OF_RECORDS + (1 << 13)  # behind the records, what faulthandler writes
 
 # Words of the header.
-_FLIGHT, _ENDED, _SINCE, _HOLD, _WINDOW, _USED, _BEGUN = range(7)
+_FLIGHT, _ENDED, _SINCE, _HOLD, _WINDOW, _USED, _BEGUN, _STAGE, _PEAK = range(9)
+
+# How far a worker has come at all: its initializer runs, or has ended well.
+INITIALIZING, READY = 1, 2
 
 
 class Ledger:
@@ -25,15 +29,22 @@ class Ledger:
 
     Attributes of the header, each one word: the flight that runs, how many of its tasks have
     ended, since when the running task (or window of tiny tasks) runs, whether the next task must
-    wait, how many tasks the window has, and how many bytes of records there are.
+    wait, how many tasks the window has, how many bytes of records there are, the stage of its
+    start, and the most memory that it took.
+
+    Args:
+        memory: the bytes shared.
+        file: a descriptor, in the worker, through which faulthandler can write.
     """
 
-    def __init__(self, memory: mmap.mmap) -> None:
+    def __init__(self, memory: mmap.mmap, file: int | None = None) -> None:
         self._memory = memory
+        self.file = file
         view = memoryview(memory)
         self._words = view[:_HEADER].cast("Q")
         self._times = view[:_HEADER].cast("d")
-        self._records = view[_HEADER:]
+        self._records = view[_HEADER:_END_OF_RECORDS]
+        self._dump = view[_END_OF_RECORDS:]
         self._view = view
         self.room = len(self._records)
 
@@ -71,6 +82,14 @@ class Ledger:
     def sent(self) -> None:
         """All records so far went through the pipe."""
         self._words[_USED] = 0
+
+    def reached(self, stage: int) -> None:
+        """The worker's start has come so far."""
+        self._words[_STAGE] = stage
+
+    def took(self, memory: int) -> None:
+        """The most memory that the worker ever took, in bytes."""
+        self._words[_PEAK] = memory
 
     # ---- the parent's side --------------------------------------------------------------------
 
@@ -110,9 +129,23 @@ class Ledger:
             at += 4 + size
         return found
 
+    @property
+    def stage(self) -> int:
+        """How far the worker's start has come."""
+        return self._words[_STAGE]
+
+    @property
+    def peak(self) -> int:
+        """The most memory that the worker was seen to take, in bytes."""
+        return self._words[_PEAK]
+
+    def dump(self) -> str:
+        """What faulthandler wrote when the worker died."""
+        return bytes(self._dump).partition(b"\0")[0].decode(errors="replace")
+
     def close(self) -> None:
         """Let the memory go."""
-        for view in (self._words, self._times, self._records, self._view):
+        for view in (self._words, self._times, self._records, self._dump, self._view):
             view.release()
         self._memory.close()
 
@@ -136,10 +169,8 @@ def open_in_worker(handle: Any) -> Ledger:
     if sys.platform == "win32":
         return Ledger(mmap.mmap(-1, SIZE, tagname=handle))
     fd = handle.detach()
-    try:
-        return Ledger(mmap.mmap(fd, SIZE))
-    finally:
-        os.close(fd)
+    os.lseek(fd, _END_OF_RECORDS, os.SEEK_SET)
+    return Ledger(mmap.mmap(fd, SIZE), fd)
 
 
 class Descriptor:

@@ -4,8 +4,6 @@ from __future__ import annotations
 
 import concurrent.futures.process  # noqa: F401 - its exit hook must be registered before ours  # pyright: ignore[reportUnusedImport]
 import contextlib
-import os
-import signal
 import threading
 from concurrent.futures import Future, ProcessPoolExecutor
 from multiprocessing import connection
@@ -13,12 +11,15 @@ from queue import SimpleQueue
 from typing import Any, cast
 
 from ..._batch import Report, clock
-from ...exceptions import WorkerCrashedError
+from ...exceptions import InitializerError, WorkerCrashedError
 from .. import _exit
 from .._pool import Crew
 from . import _ledger, _pipe, _wire, _worker
+from ._crash import Crash
 from ._flight import ProcessFlight
-from ._pickle import loads, unpack_error
+from ._memory import resident
+from ._pickle import Wire, loads, unpack_error
+from ._plan import Plan
 from ._start import SeatContext
 
 _exit.register()
@@ -33,19 +34,24 @@ _PATIENCE = 2.0
 # The exit code after SIGKILL, where there is such a signal.
 _KILLED = -9
 
+# How often the memory of a worker is looked at where it has a limit, in seconds, and how much more
+# than the limit a worker may take in any case.
+_LOOK_EVERY = 0.05
+_IDLE_SIZE = 64 << 20
+
 _forking = threading.Lock()
 
 
 class ProcessSeat:
     """A process that runs batches as they come; a thread of ours reads what it answers."""
 
-    def __init__(self, crew: Crew, method: str) -> None:
+    def __init__(self, crew: Crew, plan: Plan) -> None:
         crew.numbers += 1
         self.name = f"process worker {crew.numbers}"
         self.load = 0
         self._crew = crew
-        self._method = method
-        self._context = SeatContext(method)
+        self._plan = plan
+        self._context = SeatContext(plan.method)
         self._lock = threading.Lock()
         self._flights: dict[int, ProcessFlight] = {}
         self._commands: list[bytes] = []
@@ -55,6 +61,8 @@ class ProcessSeat:
         self._gone = threading.Event()
         self._exitcode: int | None = None
         self._kill = False
+        self._bloated = False  # it was killed for the memory that it took
+        self._peak = 0
         self._over = False
         self._pool: ProcessPoolExecutor | None = None
         self._tasks: connection.Connection | None = None
@@ -81,11 +89,20 @@ class ProcessSeat:
             self._crew.freed(self)
 
     def close(self) -> None:
+        if self._plan.setup and self._stage() < _ledger.READY:
+            self.kill()  # its initializer may never end, and there is nothing to be lost
+            return
         with self._lock:
             self._send(_wire.CLOSE)
 
     def join(self) -> None:
         self._thread.join()
+
+    def _stage(self) -> int:
+        try:
+            return self._ledger.stage
+        except ValueError:  # closed: the process is gone
+            return _ledger.READY
 
     # ---- what a flight asks -------------------------------------------------------------------
 
@@ -176,7 +193,7 @@ class ProcessSeat:
 
     def _start(self) -> connection.Connection:
         # A forked child has all that is open: one at a time, or it would hold another's pipes.
-        with _forking if self._method == "fork" else contextlib.nullcontext():
+        with _forking if self._plan.method == "fork" else contextlib.nullcontext():
             return self._start_process()
 
     def _start_process(self) -> connection.Connection:
@@ -191,11 +208,12 @@ class ProcessSeat:
     def _start_with(self, pipes: list[tuple[Any, Any]]) -> connection.Connection:
         (tasks_out, tasks), (control_out, control), (answers, results_in) = pipes
         results: connection.Connection = answers
+        terms = self._plan.terms(self.name)
         self._pool = ProcessPoolExecutor(
             1,
             mp_context=cast("Any", self._context),
             initializer=_worker.prepare,
-            initargs=(tasks_out, control_out, results_in, self._handle(), dict(os.environ)),
+            initargs=(tasks_out, control_out, results_in, self._handle(), terms),
         )
         served = self._pool.submit(_worker.serve)
         for theirs in (tasks_out, control_out, results_in):
@@ -214,7 +232,23 @@ class ProcessSeat:
         if self._kill:
             self.kill()
         threading.Thread(target=self._post, args=(outbox,), daemon=True).start()
+        if self._plan.max_memory is not None:
+            threading.Thread(target=self._watch_memory, daemon=True).start()
         return results
+
+    def _watch_memory(self) -> None:
+        """Kill a process whose task has run away with far more memory than it may take."""
+        process, most = self._context.process, self._plan.max_memory
+        if process is None or process.pid is None or most is None:
+            return
+        # What an idle worker takes is not the task's fault.
+        most = max(2 * most, most + _IDLE_SIZE)
+        while not self._gone.wait(_LOOK_EVERY):
+            size = resident(process.pid)
+            self._peak = max(self._peak, size)
+            if size > most and not self._kill:
+                self._bloated = True
+                self.kill()
 
     def _note_end(self, served: Future[None]) -> None:
         # Called in the pool's own thread, the only one that may ask the process for its code.
@@ -232,6 +266,11 @@ class ProcessSeat:
 
     def _handle_reply(self, message: bytes | bytearray) -> None:
         kind, number, count, since, busy = _wire.REPLY.unpack_from(message)
+        if kind == _wire.UNFIT:
+            self._refuse_all(*loads(_wire.records(message)[0]))
+        elif kind == _wire.SPENT:
+            for unbegun in self._retire():
+                unbegun.finish(Report())
         flight = self._flights.get(number)
         if flight is None:
             return
@@ -250,6 +289,29 @@ class ProcessSeat:
                 self._free(number)
                 flight.landed(since, busy)
 
+    def _refuse_all(self, text: str, cause: Wire) -> None:
+        """The process could not be set up, and ends."""
+        error = InitializerError(text)
+        error.__cause__ = unpack_error(cause)
+        flights = self._take_flights()
+        self._crew.unfit(self, error)
+        for flight in flights:
+            flight.refuse(error)
+
+    def _retire(self) -> list[ProcessFlight]:
+        """The process takes no more batches, and ends: these had not begun."""
+        flights = self._take_flights()
+        self._crew.lost(self)
+        return flights
+
+    def _take_flights(self) -> list[ProcessFlight]:
+        """What this seat still had, which will never end here."""
+        with self._lock:
+            self._over = True
+            flights = list(self._flights.values())
+            self._flights.clear()
+        return flights
+
     def _free(self, number: int) -> None:
         with self._lock:
             self._flights.pop(number, None)
@@ -266,17 +328,17 @@ class ProcessSeat:
 
     def _report_end(self, trouble: BaseException | None) -> None:
         """Say what became of the flights that this seat still had."""
-        with self._lock:
-            self._over = True
-            flights = list(self._flights.values())
-            self._flights.clear()
+        flights = self._take_flights()
         running, _, _ = self.look()
+        if self._stage() == _ledger.INITIALIZING and not self._kill:
+            self._died_in_initializer(flights)
+            return
         stillborn = not running and not self._kill and bool(flights)
         failing = self._crew.count_stillborn(stillborn)
         self._crew.lost(self)
         for position, flight in enumerate(flights):
             if flight.id == running:
-                flight.crashed(self._ledger, lambda ran: self._crash(ran, trouble))
+                flight.crashed(self._ledger, lambda ran, task: self._crash(trouble, ran, task))
             elif position == 0 and (failing or trouble is not None):
                 # It died before it took up anything, as others did before it.
                 error = self._crash(None) if trouble is None else _not_started(trouble)
@@ -309,35 +371,33 @@ class ProcessSeat:
             self._handle.close()
         self._ledger.close()
 
-    def _crash(self, ran: float | None, trouble: BaseException | None = None) -> WorkerCrashedError:
+    def _died_in_initializer(self, flights: list[ProcessFlight]) -> None:
+        """The initializer has crashed the process: others would fare no better."""
+        error = InitializerError(f"{self.name} died in its initializer")
+        error.__cause__ = self._crash(None)
+        self._crew.unfit(self, error)
+        for flight in flights:
+            flight.refuse(error)
+
+    def _crash(
+        self, trouble: BaseException | None, ran: float | None = None, task: str = ""
+    ) -> WorkerCrashedError:
         """The error of a task under which the process died, *ran* seconds after it started."""
-        process, code = self._context.process, self._exitcode
-        pid = process.pid if process is not None else None
-        told, hint = _told(code)
-        if trouble is not None:
-            told, hint = "was killed because its answers could not be read", f": {trouble!r}"
-        when = "before it took up a task" if ran is None else f"{ran:.3g} s into the task"
-        message = f"{self.name} (pid {pid}) {told}, {when}{hint}"
-        error = WorkerCrashedError(message, pid=pid, exitcode=code, ran=ran)
-        error.__cause__ = trouble
-        return error
+        process = self._context.process
+        return Crash(
+            worker=self.name,
+            pid=process.pid if process is not None else None,
+            exitcode=self._exitcode,
+            task=task,
+            ran=ran,
+            peak=max(self._peak, self._ledger.peak),
+            dump=self._ledger.dump(),
+            limit=self._plan.max_memory if self._bloated else None,
+            trouble=trouble,
+        ).error()
 
 
 def _not_started(trouble: BaseException) -> WorkerCrashedError:
     error = WorkerCrashedError(f"no worker process could be started: {trouble}")
     error.__cause__ = trouble.with_traceback(None)  # its frames would keep the pool's pipes open
     return error
-
-
-def _told(code: int | None) -> tuple[str, str]:
-    """An exit code in words, and what it may mean."""
-    if code is None:
-        return "died", ""
-    if code >= 0:
-        return f"ended with exit code {code}", ""
-    try:
-        name = signal.Signals(-code).name
-    except ValueError:
-        name = f"signal {-code}"
-    hint = ": killed from outside, perhaps because the system ran out of memory"
-    return f"was killed by {name}", hint if name == "SIGKILL" else ""

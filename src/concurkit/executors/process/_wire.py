@@ -3,7 +3,26 @@
 from __future__ import annotations
 
 import struct
-from typing import Any
+from typing import Any, NamedTuple
+
+
+class WorkerTerms(NamedTuple):
+    """What a worker is told as it starts.
+
+    Attributes:
+        name: what it is called.
+        environ: its environment.
+        setup: the initializer and what it is called with, pickled.
+        max_tasks: after so many tasks it ends.
+        max_memory: above so many resident bytes it ends once its task has.
+    """
+
+    name: str
+    environ: dict[str, str]
+    setup: bytes
+    max_tasks: int | None
+    max_memory: int | None
+
 
 # To the worker: flight, token of the function, length of its bytes, flags, share, hint (seconds a
 # task is expected to take); then the function's bytes and the items'.
@@ -16,9 +35,10 @@ CLOSE = b""  # no more to come
 RECALL = struct.Struct("<QB")
 
 # From the worker: kind, flight, a count, when the batch began, seconds of work; then records,
-# each behind its length.
+# each behind its length. UNFIT: its initializer failed. SPENT: it takes no more batches, since it
+# has run max_tasks or takes more than max_memory.
 REPLY = struct.Struct("<BQQdd")
-PART, END, KEPT, UNREAD = range(4)
+PART, END, KEPT, UNREAD, UNFIT, SPENT = range(6)
 LENGTH = 8
 
 # A run's function is sent to a worker once; so many are kept there.

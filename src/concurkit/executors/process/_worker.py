@@ -7,19 +7,23 @@ this process dies in the next instant stands in the ledger: see `_ledger`.
 
 from __future__ import annotations
 
+import faulthandler
 import os
 import pickle
 import signal
+import sys
 import threading
 import time
 from itertools import islice
-from multiprocessing import connection, parent_process
+from multiprocessing import connection, current_process, parent_process
 from typing import Any
 
 from ..._batch import Job, Progress, clock, run_quickly, run_some, worker_context
+from ..._setup import Setup
 from ..._worker_loop import close_loop
 from ...exceptions import ResultNotPicklableError, TaskNotPicklableError
 from . import _ledger, _pipe
+from ._memory import peak, resident
 from ._pickle import culprit, dumps, loads, pack_error, plain
 from ._wire import (
     BATCH,
@@ -33,15 +37,21 @@ from ._wire import (
     RECALL,
     REPLY,
     SINGLE,
+    SPENT,
     TASKS,
     TIMED,
+    UNFIT,
     UNREAD,
+    WorkerTerms,
     remember,
 )
 
 # Tasks below this are accounted for in windows, of about so many seconds of work.
 _TINY = 2e-6
 _WINDOW = 100e-6
+
+# How often the memory is looked at while a task runs, in seconds.
+_LOOK_EVERY = 0.25
 
 
 class _Worker:
@@ -51,11 +61,15 @@ class _Worker:
         control: connection.Connection,
         results: connection.Connection,
         ledger: _ledger.Ledger,
+        terms: WorkerTerms,
     ) -> None:
         self._tasks = tasks
         self._control = control
         self._results = results
         self._ledger = ledger
+        self._terms = terms
+        self._left = terms.max_tasks  # how many tasks more it may run
+        self._pid = os.getpid()
         self._sending = threading.Lock()
         self._turn = threading.Lock()  # which batch runs, and which were taken back
         self._begun = 0
@@ -70,17 +84,45 @@ class _Worker:
     def serve(self) -> None:
         # A thread for each: one that waits for both would leave a message that came along with
         # another one unread.
-        threading.Thread(target=_outlive_nobody, name="concurkit-parent", daemon=True).start()
+        threading.Thread(target=self._watch, name="concurkit-parent", daemon=True).start()
         threading.Thread(target=self._obey, name="concurkit-control", daemon=True).start()
         try:
+            if not self._set_up():
+                return
             for message in _pipe.messages(self._tasks):
                 if message == CLOSE:
                     return
                 self._take(message)
                 del message
+                if self._is_spent():
+                    self._send(SPENT, 0, 0, 0.0, 0.0, [])
+                    return
         finally:
             close_loop()
-            self._results.close()
+            with self._sending:
+                self._results.close()
+
+    def _set_up(self) -> bool:
+        """Run the initializer; whether all is well."""
+        data = self._terms.setup
+        if data:
+            self._ledger.reached(_ledger.INITIALIZING)
+            try:
+                error: BaseException | None = Setup(*loads(data)).run(self._terms.name)
+            except BaseException as reason:
+                error = Setup().failed(self._terms.name, reason)
+            if error is not None:
+                packed = [dumps((str(error), pack_error(error.__cause__ or error)))]
+                self._send(UNFIT, 0, 0, 0.0, 0.0, packed)
+                return False
+        self._ledger.took(peak())
+        self._ledger.reached(_ledger.READY)
+        return True
+
+    def _is_spent(self) -> bool:
+        """Whether it has run all the tasks that it may, or takes more memory than it may."""
+        most = self._terms.max_memory
+        return self._left == 0 or (most is not None and resident(self._pid) > most)
 
     def _take(self, message: bytes | bytearray) -> None:
         flight, token, length, flags, share, hint = BATCH.unpack_from(message)
@@ -93,6 +135,9 @@ class _Worker:
                 self._begun = flight
             self._send(UNREAD, flight, 0, 0.0, 0.0, [dumps(pack_error(_unreadable(error)))])
             return
+        count, most = len(items), self._left
+        if most is not None and count > most:
+            items = items[:most]
         progress = Progress(items)
         with self._turn:
             self._begun = flight
@@ -101,6 +146,8 @@ class _Worker:
                 return
             self._progress = progress
             self._ledger.begin(flight, clock())
+        if len(items) < count:
+            self._send(KEPT, flight, len(items), 0.0, 0.0, [])
         if share != self._share:
             self._share, self._context = share, worker_context(share)
         job = Job(
@@ -133,7 +180,8 @@ class _Worker:
         progress.begin(job)
         start = now = progress.since
         unsent: list[bytes] = []
-        size = 1 if job.exact or hint >= _TINY else 32
+        most = self._terms.max_memory
+        size = 1 if job.exact or hint >= _TINY or most is not None else 32
         busy = 0.0
         while True:
             while ledger.hold:  # the parent is about to kill: what has not started must not start
@@ -155,9 +203,15 @@ class _Worker:
                 self._account(flight, progress, first, unsent)
             if job.fast and progress.failures:
                 break
+            if most is not None and resident(self._pid) > most:
+                self._send(KEPT, flight, progress.todo.take_back(), 0.0, 0.0, [])
+                break
             if not job.exact:
                 size = _window(size, took / count)
             now = clock()
+        if self._left is not None:
+            self._left -= len(values)
+        ledger.took(peak())
         self._send(END, flight, len(values), start, busy, unsent)
 
     def _account(self, flight: int, progress: Progress, first: int, unsent: list[bytes]) -> None:
@@ -184,7 +238,10 @@ class _Worker:
 
     def _obey(self) -> None:
         for message in _pipe.messages(self._control):
-            self._give_back(*RECALL.unpack(message))
+            try:
+                self._give_back(*RECALL.unpack(message))
+            except OSError:  # the main thread has closed the pipe, or the parent is gone
+                return
 
     def _give_back(self, flight: int, unbegun: bool) -> None:
         with self._turn:
@@ -197,13 +254,20 @@ class _Worker:
                 return
             self._send(KEPT, flight, kept, 0.0, 0.0, [])
 
+    def _watch(self) -> None:
+        """Keep account of the memory, and end this process when its parent is gone."""
+        parent = parent_process()
+        if parent is not None:
+            while not connection.wait([parent.sentinel], _LOOK_EVERY):
+                self._ledger.took(peak())
+            os._exit(1)
 
-def _outlive_nobody() -> None:
-    """End this process when its parent is gone."""
-    parent = parent_process()
-    if parent is not None:
-        connection.wait([parent.sentinel])
-        os._exit(1)
+
+def _dump_stack_to(file: int | None) -> None:
+    """Have faulthandler write there what a segfault or an abort interrupts."""
+    if file is not None:
+        options: dict[str, Any] = {"c_stack": False} if sys.version_info >= (3, 14) else {}
+        faulthandler.enable(file, all_threads=False, **options)
 
 
 def _window(size: int, each: float) -> int:
@@ -261,16 +325,19 @@ def prepare(
     control: connection.Connection,
     results: connection.Connection,
     handle: Any,
-    environ: dict[str, str],
+    terms: WorkerTerms,
 ) -> None:
     """Take over this seat's pipes; runs first in the new process."""
     # Ctrl-C reaches the whole process group. What to do about it is the parent's to decide; a
     # handler, not SIG_IGN, so that programs started by a task get the default again.
     signal.signal(signal.SIGINT, lambda *_: None)
-    if environ != os.environ:  # the fork server has that of the moment when it was started
+    if terms.environ != os.environ:  # the fork server has that of the moment when it was started
         os.environ.clear()
-        os.environ.update(environ)
-    _workers.append(_Worker(tasks, control, results, _ledger.open_in_worker(handle)))
+        os.environ.update(terms.environ)
+    current_process().name = terms.name
+    ledger = _ledger.open_in_worker(handle)
+    _dump_stack_to(ledger.file)
+    _workers.append(_Worker(tasks, control, results, ledger, terms))
 
 
 def serve() -> None:

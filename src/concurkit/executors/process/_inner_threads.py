@@ -1,0 +1,64 @@
+"""How many threads the native libraries of a worker may use, so that workers don't fight for CPUs.
+
+The libraries read these variables once, when they are loaded: a worker gets them before anything
+is imported. Arrow reads OMP_NUM_THREADS too.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any, Literal, TypeAlias
+
+from ..._arguments import whole
+from ..._cpus import cpu_count
+
+InnerThreads: TypeAlias = int | Literal["auto"] | None
+
+_OPENMP = "OMP_NUM_THREADS"
+# These fall back on OMP_NUM_THREADS: whoever has set that has set these.
+_LIKE_OPENMP = (
+    "OPENBLAS_NUM_THREADS",
+    "MKL_NUM_THREADS",
+    "BLIS_NUM_THREADS",
+    "NUMEXPR_NUM_THREADS",
+    "NUMBA_NUM_THREADS",
+)
+_OTHERS = ("VECLIB_MAXIMUM_THREADS", "POLARS_MAX_THREADS")
+VARIABLES = (_OPENMP, *_LIKE_OPENMP, *_OTHERS)
+
+
+def check_inner_threads(value: object) -> InnerThreads:
+    """*value* as a number of threads, "auto", or None to leave the libraries alone."""
+    if value is None or (isinstance(value, str) and value == "auto"):
+        return value  # type: ignore[return-value]
+    return whole(value, "inner_threads", "'auto', or None to leave the libraries alone")
+
+
+def inner_environ(inner: InnerThreads, environ: Mapping[str, str], sharing: int) -> dict[str, str]:
+    """The variables for a worker beside which *sharing* - 1 others work."""
+    if inner is None:
+        return {}
+    if inner != "auto":
+        return dict.fromkeys(VARIABLES, str(inner))
+    number = str(max(1, cpu_count() // sharing))
+    left = {name for name in VARIABLES if name in environ}
+    if _OPENMP in left:
+        left.update(_LIKE_OPENMP)
+    return {name: number for name in VARIABLES if name not in left}
+
+
+def limit_here(number: int) -> Any:
+    """Limit the native libraries that this process has loaded; undone by `restore_original_limits`.
+
+    Raises:
+        ModuleNotFoundError: without threadpoolctl, saying how to install it.
+    """
+    try:
+        import threadpoolctl
+    except ModuleNotFoundError:
+        raise ModuleNotFoundError(
+            f"inner_threads={number} outside process mode needs threadpoolctl: "
+            'pip install "concurkit[inner-threads]". Or leave it out.',
+            name="threadpoolctl",
+        ) from None
+    return threadpoolctl.threadpool_limits(number)
