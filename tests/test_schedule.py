@@ -1177,6 +1177,17 @@ class TestSlowBatches:
 
         assert [list(range(4, 9))] == started(schedule)
 
+    def test_a_batch_that_comes_back_whole(self) -> None:
+        """One that never began, being long under way, is not sent again at the same size."""
+        schedule = supplied(30, workers=2)
+        schedule.orders(0.0)
+        schedule.ended(1, returned(1, 1e-6), 0.0)
+        assert [list(range(2, 10))] == started(schedule)
+        assert [Recall(3, unbegun=False)] == schedule.orders(0.01)
+        schedule.ended(3, Report(), 0.01)
+
+        assert [[2]] == started(schedule, 0.01)
+
     def test_a_batch_of_one_task_is_not_recalled(self) -> None:
         """There is nothing to share out, and nothing waits."""
         schedule = supplied(2)

@@ -148,6 +148,8 @@ class Schedule:
                 returned = not report.failures
                 attempts = self._attempts.number(batch.indices[0], returned=returned)
             self.settled.append(Block(batch.indices[:count], batch.items, report, attempts))
+        elif flight.recalled and report.lost is None:  # perhaps it was still on its way there
+            self._pace.slowed()
         for position, error in report.failures:
             if position < count:  # a worker that was abandoned may still write into its report
                 self._failed(flight, position, error, report, now)
