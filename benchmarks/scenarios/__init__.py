@@ -5,6 +5,7 @@ from collections.abc import Sequence
 from harness.model import Scenario
 
 from . import (
+    arrays,
     asleep,
     cold,
     coroutines,
@@ -32,6 +33,7 @@ FILES = (
     crash,
     hang,
     cold,
+    arrays,
     stream,
     imports,
 )

@@ -17,8 +17,15 @@ def _contender(name: str, settings: str, library: str, kind: Kind = "peer") -> C
 
 
 def _times(printed: str, _: int) -> Extras:
-    first, second, closing = (float(word) * 1e3 for word in printed.split())
-    return {"first, ms": first, "second, ms": second, "closing, ms": closing}
+    imported, first, second, later, closing = (float(word) * 1e3 for word in printed.split())
+    return {
+        "first, ms": first,
+        "import, ms": imported,
+        "second, ms": second,
+        "later, ms": later,
+        "first / second": first / second,
+        "closing, ms": closing,
+    }
 
 
 COLD = Scenario(
@@ -31,15 +38,16 @@ COLD = Scenario(
     repeats=1,
     limit=30.0,
     check=_times,
-    columns=("second, ms", "closing, ms"),
+    columns=("import, ms", "second, ms", "first / second", "later, ms", "closing, ms"),
+    reference="ProcessPoolExecutor, forkserver",
     contenders=(
         _contender("concurkit", 'mode="process" each time', "ours-per-call", "ours"),
         _contender("concurkit", "ProcessExecutor(2), kept", "ours-kept", "ours"),
         _contender("concurkit", "a function of __main__", "ours-from-main", "ours"),
-        _contender("ProcessPoolExecutor", "fork, one each time", "executor-fork"),
-        _contender("ProcessPoolExecutor", "forkserver, one each time", "executor-forkserver"),
-        _contender("ProcessPoolExecutor", "forkserver, kept", "executor-forkserver-kept"),
-        _contender("ProcessPoolExecutor", "spawn, one each time", "executor-spawn"),
+        _contender("ProcessPoolExecutor, forkserver", "one each time", "executor-forkserver"),
+        _contender("ProcessPoolExecutor, forkserver", "kept", "executor-forkserver-kept"),
+        _contender("ProcessPoolExecutor, spawn", "one each time", "executor-spawn"),
+        _contender("ProcessPoolExecutor, fork", "one each time", "executor-fork"),
         _contender("mp Pool", "fork, kept", "pool-fork"),
         _contender("mp Pool", "forkserver, kept", "pool-forkserver"),
         _contender("loky", "reusable executor", "loky"),
