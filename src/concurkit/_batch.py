@@ -12,7 +12,6 @@ import sys
 from collections import deque
 from collections.abc import Callable, Iterator, Sequence
 from contextvars import Context, ContextVar, copy_context
-from dataclasses import dataclass, field
 from time import monotonic
 from types import CoroutineType
 from typing import TYPE_CHECKING, Any, NamedTuple
@@ -50,7 +49,6 @@ class Batch(NamedTuple):
     hint: float
 
 
-@dataclass(slots=True)
 class Report:
     """What became of a batch, as its executor saw it.
 
@@ -67,18 +65,42 @@ class Report:
         unsure: how many tasks from `len(values)` on may have run without a trace, when `lost`.
     """
 
-    values: Sequence[Any] = ()
-    failures: Sequence[tuple[int, BaseException]] = ()
-    since: float = 0.0
-    busy: float = 0.0
-    ends: Sequence[float] = ()
-    worker: str = ""
-    lost: BaseException | None = None
-    how: Stopped | None = None
-    unsure: int = 0
+    # Written out, as `Job` is: each worker would wait for the import of dataclasses.
+    __slots__ = (
+        "busy",
+        "ends",
+        "failures",
+        "how",
+        "lost",
+        "since",
+        "unsure",
+        "values",
+        "worker",
+    )
+
+    def __init__(
+        self,
+        values: Sequence[Any] = (),
+        failures: Sequence[tuple[int, BaseException]] = (),
+        since: float = 0.0,
+        busy: float = 0.0,
+        ends: Sequence[float] = (),
+        worker: str = "",
+        lost: BaseException | None = None,
+        how: Stopped | None = None,
+        unsure: int = 0,
+    ) -> None:
+        self.values: Sequence[Any] = values
+        self.failures: Sequence[tuple[int, BaseException]] = failures
+        self.since: float = since
+        self.busy: float = busy
+        self.ends: Sequence[float] = ends
+        self.worker: str = worker
+        self.lost: BaseException | None = lost
+        self.how: Stopped | None = how
+        self.unsure: int = unsure
 
 
-@dataclass(frozen=True, slots=True)
 class Job:
     """What the batches of one run have in common.
 
@@ -95,16 +117,42 @@ class Job:
         kept: room for what an executor prepares once for all batches of the run.
     """
 
-    fn: Callable[..., Any] | None
-    context: Context
-    single: bool = False
-    timed: bool = False
-    fast: bool = False
-    exact: bool = False
-    share: int = 1
-    label: str = ""
-    call: Callable[[Callable[[], Any]], None] | None = None
-    kept: dict[str, Any] = field(default_factory=dict)
+    __slots__ = (
+        "call",
+        "context",
+        "exact",
+        "fast",
+        "fn",
+        "kept",
+        "label",
+        "share",
+        "single",
+        "timed",
+    )
+
+    def __init__(
+        self,
+        fn: Callable[..., Any] | None,
+        context: Context,
+        *,
+        single: bool = False,
+        timed: bool = False,
+        fast: bool = False,
+        exact: bool = False,
+        share: int = 1,
+        label: str = "",
+        call: Callable[[Callable[[], Any]], None] | None = None,
+    ) -> None:
+        self.fn: Callable[..., Any] | None = fn
+        self.context: Context = context
+        self.single: bool = single
+        self.timed: bool = timed
+        self.fast: bool = fast
+        self.exact: bool = exact
+        self.share: int = share
+        self.label: str = label
+        self.call: Callable[[Callable[[], Any]], None] | None = call
+        self.kept: dict[str, Any] = {}
 
 
 class Progress:

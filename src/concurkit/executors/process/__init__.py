@@ -3,18 +3,20 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from ..._arguments import check_workers
 from ..._batch import Batch, Job, inside
 from ..._cpus import default_workers
-from ..._outcome import Stopped
 from .._flight import Claim, Flight, Tell
 from .._pool import Crew, PoolExecutor
 from ._flight import ProcessFlight
 from ._inner_threads import InnerThreads
 from ._plan import Plan
 from ._seat import ProcessSeat
+
+if TYPE_CHECKING:
+    from ..._outcome import Stopped
 
 
 class ProcessExecutor(PoolExecutor):
