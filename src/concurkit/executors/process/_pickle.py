@@ -12,6 +12,7 @@ from typing import Any
 
 from ..._task import shown
 from ...exceptions import RemoteError, RemoteTraceback
+from ._modules import NAMED, by_name
 
 loads = pickle.loads
 _PROTOCOL = pickle.HIGHEST_PROTOCOL
@@ -25,23 +26,20 @@ class _Plain(ForkingPickler):
     """Pickle, refusing what would be looked up by name where there is no such name."""
 
     def reducer_override(self, obj: Any) -> Any:
-        if isinstance(obj, FunctionType | type) and (
-            obj.__module__ == "__main__" or "<" in obj.__qualname__
-        ):
+        if isinstance(obj, NAMED) and not by_name(obj):
             raise _ByValueError
         return NotImplemented
 
 
 def dumps(value: Any) -> bytes:
-    """*value* as bytes; functions and classes of `__main__`, lambdas and closures by value."""
+    """*value* as bytes; lambdas, closures and what is of `__main__` by value."""
     buffer = io.BytesIO()
     try:
         _Plain(buffer, _PROTOCOL).dump(value)
     except Exception:
-        import cloudpickle
+        from . import _by_value
 
-        data: bytes = cloudpickle.dumps(value, _PROTOCOL)
-        return data
+        return _by_value.dumps(value, _PROTOCOL)
     return buffer.getvalue()
 
 

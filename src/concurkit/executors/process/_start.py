@@ -2,8 +2,8 @@
 
 The standard start methods import the caller's `__main__` in each child, which is why scripts need
 a guard. Here functions of `__main__` travel by value, so nothing has to be imported, and the
-preparation data is sent without it. The setting of the global multiprocessing context is neither
-read nor changed.
+preparation data is sent without it. The start method of the global multiprocessing context is not
+ours to use or to settle; workers are only told of one that the program has set.
 """
 
 from __future__ import annotations
@@ -14,7 +14,9 @@ import multiprocessing
 import os
 import sys
 import weakref
+from collections.abc import Callable
 from multiprocessing import context, process  # pyright: ignore[reportAttributeAccessIssue]
+from types import FunctionType, SimpleNamespace
 from typing import Any, cast
 
 METHODS = tuple(multiprocessing.get_all_start_methods())
@@ -30,7 +32,7 @@ class SeatContext:
 
     def __init__(self, method: str) -> None:
         self._context = cast("Any", multiprocessing.get_context(method))
-        self._make: Any = _Process if method == "forkserver" else self._context.Process
+        self._make: Any = _PROCESSES.get(method, self._context.Process)
         self.process: process.BaseProcess | None = None
 
     def __getattr__(self, name: str) -> Any:
@@ -43,10 +45,43 @@ class SeatContext:
         return made
 
 
-if sys.platform != "win32":
-    from multiprocessing import forkserver, popen_forkserver, reduction, spawn, util
+# Processes of ours, by start method; a method without one has the standard kind.
+_PROCESSES: dict[str, type[process.BaseProcess]] = {}
 
-    _server = forkserver.ForkServer()
+if sys.platform != "win32":
+    from multiprocessing import (
+        forkserver,
+        popen_forkserver,
+        popen_spawn_posix,
+        reduction,
+        spawn,
+        util,
+    )
+
+    def _where(function: Callable[..., Any], **names: Any) -> Callable[..., Any]:
+        """A copy of a standard function, in which some global names mean something of ours."""
+        made = cast("FunctionType", function)
+        return FunctionType(made.__code__, {**made.__globals__, **names}, made.__name__)
+
+    def _chosen(**_: bool) -> str | None:
+        """The start method that the program has set; Python 3.11 to 3.13 would settle one here."""
+        return multiprocessing.get_start_method(allow_none=True)
+
+    _all_data = _where(spawn.get_preparation_data, get_start_method=_chosen)
+
+    def _preparation_data(name: str) -> dict[str, Any]:
+        """What a new process is told of this one: all but its `__main__`."""
+        data: dict[str, Any] = _all_data(name)
+        data.pop("init_main_from_name", None)
+        data.pop("init_main_from_path", None)
+        return data
+
+    _spawn = SimpleNamespace(**{**vars(spawn), "get_preparation_data": _preparation_data})
+
+    class _ForkServer(forkserver.ForkServer):
+        ensure_running = _where(forkserver.ForkServer.ensure_running, spawn=_spawn)
+
+    _server = _ForkServer()
     _server.set_forkserver_preload(["concurkit.executors.process._worker"])
 
     _open: weakref.WeakSet[_Popen] = weakref.WeakSet()
@@ -61,14 +96,12 @@ if sys.platform != "win32":
     os.register_at_fork(after_in_child=_let_go)
 
     class _Popen(popen_forkserver.Popen):
-        """Starts a child from our fork server, without a word of the caller's `__main__`."""
+        """Starts a child from our fork server."""
 
         lifeline: int
 
         def _launch(self, process_obj: Any) -> None:
-            preparation = spawn.get_preparation_data(process_obj._name)
-            preparation.pop("init_main_from_name", None)
-            preparation.pop("init_main_from_path", None)
+            preparation = _preparation_data(process_obj._name)
             message = io.BytesIO()
             context.set_spawning_popen(self)
             try:
@@ -108,3 +141,13 @@ if sys.platform != "win32":
         @staticmethod
         def _Popen(process_obj: Any) -> _Popen:  # noqa: N802
             return _Popen(process_obj)
+
+    class _SpawnPopen(popen_spawn_posix.Popen):
+        _launch = _where(popen_spawn_posix.Popen._launch, spawn=_spawn)  # type: ignore[attr-defined]
+
+    class _SpawnProcess(context.SpawnProcess):  # pyright: ignore[reportUntypedBaseClass]
+        @staticmethod
+        def _Popen(process_obj: Any) -> _SpawnPopen:  # noqa: N802
+            return _SpawnPopen(process_obj)
+
+    _PROCESSES.update(forkserver=_Process, spawn=_SpawnProcess)
