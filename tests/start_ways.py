@@ -133,7 +133,8 @@ def _pytest(mode: str) -> Callable[[Path], Start]:
         path = _write(home, "tests/test_kinds.py", KINDS + dedent(tests))
         options = ["-q", "-p", "no:cacheprovider", f"--import-mode={mode}", f"--rootdir={home}"]
         # Without -P the working directory is on the path, and with it what importlib mode imports.
-        return Start([*STRICT, "-P", "-m", "pytest", *options, path])
+        quick = {"PYTEST_DISABLE_PLUGIN_AUTOLOAD": "1"}
+        return Start([*STRICT, "-P", "-m", "pytest", *options, path], environ=quick)
 
     return start
 
