@@ -15,6 +15,8 @@ if TYPE_CHECKING:
     from ._outcome import Failure as Failure
     from ._outcome import Outcome as Outcome
     from ._outcome import Success as Success
+    from ._per_worker import PerWorker as PerWorker
+    from ._per_worker import per_worker as per_worker
     from ._retry import Retry as Retry
     from ._run import run_concurrently as run_concurrently
     from ._stats import Stats as Stats
@@ -31,6 +33,7 @@ _HOMES = {
     "AsyncExecutor": ".executors.asynchronous",
     "Failure": "._outcome",
     "Outcome": "._outcome",
+    "PerWorker": "._per_worker",
     "ProcessExecutor": ".executors.process",
     "SerialExecutor": ".executors.serial",
     "Retry": "._retry",
@@ -42,6 +45,7 @@ _HOMES = {
     "check_cancelled": "._batch",
     "cpu_count": "._cpus",
     "iter_concurrently": "._stream",
+    "per_worker": "._per_worker",
     "run_concurrently": "._run",
 }
 _MODULES = ("aio", "exceptions")
@@ -50,6 +54,7 @@ __all__ = [
     "AsyncExecutor",
     "Failure",
     "Outcome",
+    "PerWorker",
     "ProcessExecutor",
     "Retry",
     "Run",
@@ -63,6 +68,7 @@ __all__ = [
     "cpu_count",
     "exceptions",
     "iter_concurrently",
+    "per_worker",
     "run_concurrently",
 ]
 

@@ -31,9 +31,11 @@ async def carry_out(engagement: Engagement) -> Any:
             await caller.run(drive)
     finally:
         with anyio.CancelScope(shield=True):
-            if slots is not None:
-                await slots.close()
-            await caller.off_loop(lambda: engagement.finish(drive, launcher))
+            try:
+                if slots is not None:
+                    await slots.close()
+            finally:
+                await caller.off_loop(lambda: engagement.finish(drive, launcher))
     return collector.result(drive)
 
 

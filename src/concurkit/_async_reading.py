@@ -107,9 +107,11 @@ class AsyncReading(Reading):
             return
         self._lending.__exit__(None, None, None)
         with anyio.CancelScope(shield=True):
-            if self._slots is not None:
-                await self._slots.close()
-            await self._caller.off_loop(lambda: self.engagement.finish(drive, self._launcher))
+            try:
+                if self._slots is not None:
+                    await self._slots.close()
+            finally:
+                await self._caller.off_loop(lambda: self.engagement.finish(drive, self._launcher))
 
     def drop(self) -> None:
         """End the run though nobody waits for it: its `Run` is no more."""

@@ -19,6 +19,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 from ._worker_loop import finish
 
 if TYPE_CHECKING:
+    from ._belongings import Belongings
     from ._outcome import Stopped
 
 
@@ -158,7 +159,18 @@ class Job:
 class Progress:
     """How far a batch has come, and what its running task is told."""
 
-    __slots__ = ("begun", "context", "ends", "failures", "outer", "since", "todo", "told", "values")
+    __slots__ = (
+        "begun",
+        "belongings",
+        "context",
+        "ends",
+        "failures",
+        "outer",
+        "since",
+        "todo",
+        "told",
+        "values",
+    )
 
     context: Context
 
@@ -171,6 +183,7 @@ class Progress:
         self.begun = False
         self.told = ""  # why the running task should end
         self.outer: Progress | None = None
+        self.belongings: Belongings | None = None  # of the worker; its seat puts them here
 
     def begin(self, job: Job) -> None:
         """The batch begins; its tasks will know it by their context."""

@@ -379,5 +379,5 @@ def carry_out(engagement: Engagement) -> Any:
     finally:
         engagement.finish(drive, launcher)
         if not had_loop:  # serial tasks may have made one for this thread
-            close_loop()
+            close_loop(unless_held=True)
     return collector.result(drive)

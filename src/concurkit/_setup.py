@@ -9,6 +9,7 @@ from typing import Any, NamedTuple
 
 from ._arguments import wrong
 from ._batch import Interrupted
+from ._belongings import Belongings
 from ._task import name_of, shown
 from ._worker_loop import finish
 from .exceptions import InitializerError
@@ -36,11 +37,12 @@ class Setup(NamedTuple):
             )
         return cls(initializer, tuple(initargs))
 
-    def run(self, worker: str) -> InitializerError | None:
-        """Set up the calling thread's *worker*; the error if that failed."""
+    def run(self, worker: str, belongings: Belongings) -> InitializerError | None:
+        """Set up the calling thread's *worker*, whose *belongings* these are; the error if any."""
         if self.initializer is None:
             return None
         context = copy_context()
+        context.run(belongings.enter)
         try:
             value = context.run(self.initializer, *self.initargs)
             if isinstance(value, CoroutineType):

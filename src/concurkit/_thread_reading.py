@@ -125,7 +125,7 @@ class ThreadReading(Reading):
         self._lending.__exit__(None, None, None)
         self.engagement.finish(self.drive, self._launcher)
         if not self._had_loop:  # serial tasks may have made one for this thread
-            close_loop()
+            close_loop(unless_held=True)
 
     def drop(self) -> None:
         """End the run though nobody waits for it: its `Run` is no more."""

@@ -10,7 +10,14 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     import asyncio
 
-_local = threading.local()
+
+class _Local(threading.local):
+    runner: asyncio.Runner | None = None
+    holds = 0  # how many kept executors have values that live on the loop
+    idle = False  # whether it is to be closed once it is held no more
+
+
+_local = _Local()
 
 
 def finish(coroutine: CoroutineType[Any, Any, Any], context: Context) -> Any:
@@ -19,7 +26,7 @@ def finish(coroutine: CoroutineType[Any, Any, Any], context: Context) -> Any:
 
     if asyncio._get_running_loop() is not None:  # a serial run in a thread whose loop is running
         return _finish_elsewhere(coroutine, context)
-    runner: asyncio.Runner | None = getattr(_local, "runner", None)
+    runner = _local.runner
     if runner is None:
         runner = _local.runner = asyncio.Runner()
     return runner.run(coroutine, context=context)
@@ -47,12 +54,31 @@ def _finish_elsewhere(coroutine: CoroutineType[Any, Any, Any], context: Context)
 
 def has_loop() -> bool:
     """Whether this worker has an event loop that `close_loop` would close."""
-    return getattr(_local, "runner", None) is not None
+    return _local.runner is not None
 
 
-def close_loop() -> None:
+def close_loop(*, unless_held: bool = False) -> None:
     """Close this worker's event loop, if async functions made it have one."""
-    runner: asyncio.Runner | None = getattr(_local, "runner", None)
+    if unless_held and _local.holds:
+        _local.idle = True
+        return
+    runner, _local.runner = _local.runner, None
     if runner is not None:
-        _local.runner = None
         runner.close()
+
+
+def hold_loop(loop: object) -> bool:
+    """Keep this worker's loop open, if *loop* is that, until it is released; whether it is."""
+    runner = _local.runner
+    if runner is None or runner.get_loop() is not loop:
+        return False
+    _local.holds += 1
+    return True
+
+
+def release_loop() -> None:
+    """Let go of the loop that was held."""
+    _local.holds = max(0, _local.holds - 1)  # 0 in a thread that is not the one that held it
+    if _local.idle and not _local.holds:
+        _local.idle = False
+        close_loop()

@@ -40,6 +40,7 @@ class SlotFlight:
         self._claim = claim
         self._slots = slots
         self._progress = Progress(batch.items)
+        self._progress.belongings = slots.belongings
         self._scope: anyio.CancelScope | None = None
         self._how: Stopped = "cancelled"
 

@@ -19,6 +19,7 @@ import anyio
 import anyio.lowlevel
 
 from .._batch import Batch, Job, task_context
+from .._belongings import Belongings
 from .._outcome import Stopped
 from .._setup import NOTHING, Setup
 from .._task import Task
@@ -43,6 +44,7 @@ class Slots:
         self._setting_up: SlotFlight | None = None
         self.home: object = self
         self.crew = Crew(open_threads, most)
+        self.belongings = Belongings()  # one value for all on this loop
         self._thread = threading.get_ident()
         self._soon, self._spawn = loop_functions()
         self._inbox: deque[SlotFlight] = deque()
@@ -121,19 +123,23 @@ class Slots:
         self.crew.join()
 
     async def close(self) -> None:
-        """Let the slots end and wait until they are gone, those of abandoned tasks apart."""
+        """Let the slots end, wait until those not abandoned are gone, close what is theirs."""
         self._empty = anyio.Event()
-        self.dismiss()
-        if self._count > 0:
-            await self._empty.wait()
-
-    def dismiss(self) -> None:
-        """Let the slots end once nothing is left to do."""
         self._closed = True
         if self._setting_up is not None:
             self._setting_up.stop(-1)
         while self._parked:
             self._parked.pop().set()
+        try:
+            if self._count > 0:
+                await self._empty.wait()
+        finally:
+            with anyio.CancelScope(shield=True):
+                await self.belongings.aclose()
+
+    def dismiss(self) -> None:
+        """Close, without anybody waiting for it."""
+        self._spawn(self.close)
 
     def _wake(self) -> None:
         if not self._ready:

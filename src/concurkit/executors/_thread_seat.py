@@ -10,8 +10,8 @@ from queue import SimpleQueue
 from typing import Any
 
 from .._batch import OVERDUE, STOPPING, Batch, Job, Progress, Report, clock, run
+from .._belongings import Belongings
 from .._setup import NOTHING, Setup
-from .._worker_loop import close_loop
 from ..exceptions import InitializerError, TaskCancelledError
 from ._flight import Claim, Ended, GaveBack, Still, Tell, Unfit
 from ._pool import Crew
@@ -42,6 +42,8 @@ class ThreadFlight:
         if self._claim is not None and not self._claim():
             self.dropped = True
             return
+        assert self.seat is not None
+        self.progress.belongings = self.seat.belongings
         run(self.job, self.progress)
 
     def done(self) -> None:
@@ -117,6 +119,7 @@ class ThreadSeat:
         crew.numbers += 1
         self.name = f"thread worker {crew.numbers}"
         self.load = 0
+        self.belongings = Belongings()
         self._crew = crew
         self._setup = setup
         self._inbox: SimpleQueue[ThreadFlight | None] = SimpleQueue()
@@ -148,7 +151,7 @@ class ThreadSeat:
     def _serve(self) -> None:
         self._thread = threading.current_thread()
         try:
-            error = self._setup.run(self.name)
+            error = self._setup.run(self.name, self.belongings)
             if error is not None:
                 self._give_way(error)
                 return
@@ -164,7 +167,7 @@ class ThreadSeat:
                 flight.done()
                 del flight  # an idle seat keeps nobody's values alive
         finally:
-            close_loop()
+            self.belongings.end()
 
     def _give_way(self, error: InitializerError) -> None:
         """This thread could not be set up: have nothing more given to it, and end."""

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import weakref
 from collections.abc import Callable, Coroutine, Sequence
 from concurrent.futures import Executor, Future
 from types import CoroutineType
 from typing import Any, ParamSpec, TypeVar, overload
 
 from .._batch import STOPPING, Batch, Interrupted, Job, Progress, Report, clock, run, task_context
+from .._belongings import Belongings
 from .._outcome import Stopped
 from .._setup import NOTHING, Setup
 from .._worker_loop import finish
@@ -48,6 +50,8 @@ class SerialExecutor(Executor):
     ) -> None:
         self.closed: bool = False
         self._setup = Setup.check(initializer, initargs)
+        self._belongings = Belongings()
+        weakref.finalize(self, self._belongings.close)  # dropped, or left open at the end
 
     def launch(
         self, batches: Sequence[tuple[Batch, Flight | None]], job: Job, tell: Tell
@@ -55,7 +59,7 @@ class SerialExecutor(Executor):
         """Let the caller's thread run the batches, each when it comes to it."""
         flights: list[Flight] = []
         for batch, _ in batches:
-            flight = _Flight(batch, job, tell, self._make_ready)
+            flight = _Flight(batch, job, tell, self._belongings, self._make_ready)
             assert job.call is not None
             job.call(flight.run)
             flights.append(flight)
@@ -64,7 +68,7 @@ class SerialExecutor(Executor):
     def _make_ready(self) -> InitializerError | None:
         """Run the initializer unless it has run; its error if it fails."""
         setup, self._setup = self._setup, NOTHING  # nested uses don't run it again
-        error = setup.run("the serial worker")
+        error = setup.run("the serial worker", self._belongings)
         if error is not None:
             self._setup = setup
         return error
@@ -92,6 +96,7 @@ class SerialExecutor(Executor):
             future.set_exception(unfit)
             return future
         own = task_context(1, self.home)
+        own.run(self._belongings.enter)
         try:
             value = own.run(fn, *args, **kwargs)
             if isinstance(value, CoroutineType):
@@ -103,8 +108,9 @@ class SerialExecutor(Executor):
         return future
 
     def shutdown(self, wait: bool = True, *, cancel_futures: bool = False) -> None:
-        """Take no more calls; there is nothing to wait for."""
+        """Take no more calls, and close what `per_worker` made; there is nothing to wait for."""
         self.closed = True
+        self._belongings.close()
 
 
 class _Flight:
@@ -115,6 +121,7 @@ class _Flight:
         batch: Batch,
         job: Job,
         tell: Tell,
+        belongings: Belongings,
         make_ready: Callable[[], InitializerError | None],
     ) -> None:
         self._batch = batch
@@ -122,6 +129,7 @@ class _Flight:
         self._tell = tell
         self._make_ready = make_ready
         self._progress = Progress(batch.items)
+        self._progress.belongings = belongings
 
     def run(self) -> Callable[[], None]:
         """In the caller's thread: run the batch; returns what reports it."""

@@ -19,8 +19,8 @@ from multiprocessing import connection, current_process, parent_process
 from typing import Any
 
 from ..._batch import Job, Progress, clock, run_quickly, run_some, worker_context
+from ..._belongings import of_process
 from ..._setup import Setup
-from ..._worker_loop import close_loop
 from ...exceptions import ResultNotPicklableError, TaskNotPicklableError
 from . import _ledger, _pipe
 from ._memory import peak, resident
@@ -78,6 +78,7 @@ class _Worker:
         self._functions: dict[int, Any] = {}
         self._share = 0
         self._context = worker_context(1)
+        self._belongings = of_process()
 
     # ---- the main thread ----------------------------------------------------------------------
 
@@ -98,9 +99,11 @@ class _Worker:
                     self._send(SPENT, 0, 0, 0.0, 0.0, [])
                     return
         finally:
-            close_loop()
-            with self._sending:
-                self._results.close()
+            try:
+                self._belongings.end()
+            finally:
+                with self._sending:
+                    self._results.close()
 
     def _set_up(self) -> bool:
         """Run the initializer; whether all is well."""
@@ -108,7 +111,9 @@ class _Worker:
         if data:
             self._ledger.reached(_ledger.INITIALIZING)
             try:
-                error: BaseException | None = Setup(*loads(data)).run(self._terms.name)
+                error: BaseException | None = Setup(*loads(data)).run(
+                    self._terms.name, self._belongings
+                )
             except BaseException as reason:
                 error = Setup().failed(self._terms.name, reason)
             if error is not None:
@@ -139,6 +144,7 @@ class _Worker:
         if most is not None and count > most:
             items = items[:most]
         progress = Progress(items)
+        progress.belongings = self._belongings
         with self._turn:
             self._begun = flight
             if flight in self._recalled:
