@@ -8,15 +8,16 @@ from __future__ import annotations
 
 import atexit
 import os
+import sys
 import threading
 from collections.abc import AsyncGenerator, Callable, Generator
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager, nullcontext
 from contextvars import copy_context
 from typing import Any, NamedTuple
 
 from ._batch import Progress, _progress
 from ._opening import Ends, opened, opened_in_loop
-from ._worker_loop import close_loop, finish, hold_loop, release_loop
+from ._worker_loop import close_loop, finish, has_loop, hold_loop, release_loop
 
 
 class _Kept(NamedTuple):
@@ -50,6 +51,7 @@ class Belongings:
             if key not in self.values:
                 self._refuse_if_closed(name)
                 value, ends = opened(factory())
+                self._hold(_asyncio_loop())
                 self._keep(key, value, _Kept(name, ends))
                 return value
             return self.values[key]
@@ -71,7 +73,7 @@ class Belongings:
                 # be one that a task runs itself.
                 life = self._life(place, _Kept(name, ends))
                 await life.__anext__()
-                self._holding = self._holding or hold_loop(loop)
+                self._hold(loop)
                 self._keep(place, value, _Kept(name, [life.aclose]))
                 return value
             return self.values[place]
@@ -84,6 +86,10 @@ class Belongings:
                 things.pop(place, None)
             with _shielded():
                 _raise(await _close_in_loop(kept))
+
+    def _hold(self, loop: object) -> None:
+        """Keep the worker's loop, if that runs, as long as the values that may live on it."""
+        self._holding = self._holding or hold_loop(loop)
 
     def _keep(self, key: Any, value: Any, kept: _Kept) -> None:
         self._pid = os.getpid()
@@ -104,9 +110,12 @@ class Belongings:
     def close(self) -> None:
         """Close all values, the last first, in the worker's own thread; errors are logged."""
         trouble: BaseException | None = None
+        had_loop = has_loop()
         with self._closing():
             while self._kept:
                 trouble = _close(self._pop()) or trouble
+        if not had_loop:  # closing may have needed one
+            close_loop()
         if self._holding:
             self._holding = False
             release_loop()
@@ -186,10 +195,9 @@ def _noted(kept: _Kept, error: BaseException) -> BaseException | None:
     """Log an error; returns it if it is a Ctrl-C or a cancellation, which concern more than us."""
     from logging import getLogger
 
-    if isinstance(error, Exception | SystemExit):
+    if isinstance(error, Exception | SystemExit | KeyboardInterrupt):
         getLogger("concurkit").error("closing the value of %s() failed", kept.name, exc_info=error)
-        return None
-    return error
+    return None if isinstance(error, Exception | SystemExit) else error
 
 
 def _raise(trouble: BaseException | None) -> None:
@@ -200,33 +208,25 @@ def _raise(trouble: BaseException | None) -> None:
 # ---- event loops --------------------------------------------------------------------------------
 
 
-def _running_loop() -> Any:
-    import asyncio
+def _asyncio_loop() -> object:
+    asyncio = sys.modules.get("asyncio")
+    return None if asyncio is None else asyncio._get_running_loop()
 
-    loop = asyncio._get_running_loop()
-    return loop if loop is not None else _trio().lowlevel.current_trio_token()
+
+def _running_loop() -> object:
+    return _asyncio_loop() or sys.modules["trio"].lowlevel.current_trio_token()
 
 
 def _loop_lock() -> Any:
-    import asyncio
-
-    return asyncio.Lock() if asyncio._get_running_loop() is not None else _trio().Lock()
+    return sys.modules["trio" if _asyncio_loop() is None else "asyncio"].Lock()
 
 
-def _shielded() -> Any:
+def _shielded() -> AbstractContextManager[Any]:
     """At the end of a loop of trio's, whatever waits is cancelled, unless shielded."""
-    import asyncio
-    from contextlib import nullcontext
-
-    if asyncio._get_running_loop() is not None:
+    if _asyncio_loop() is not None:
         return nullcontext()
-    return _trio().CancelScope(shield=True)
-
-
-def _trio() -> Any:
-    import sys
-
-    return sys.modules["trio"]
+    shield: AbstractContextManager[Any] = sys.modules["trio"].CancelScope(shield=True)
+    return shield
 
 
 # ---- outside any worker -------------------------------------------------------------------------

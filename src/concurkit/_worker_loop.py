@@ -70,7 +70,7 @@ def close_loop(*, unless_held: bool = False) -> None:
 def hold_loop(loop: object) -> bool:
     """Keep this worker's loop open, if *loop* is that, until it is released; whether it is."""
     runner = _local.runner
-    if runner is None or runner.get_loop() is not loop:
+    if loop is None or runner is None or runner.get_loop() is not loop:
         return False
     _local.holds += 1
     return True
