@@ -828,6 +828,21 @@ def test_a_loop_that_a_task_runs_itself_has_a_value_of_its_own(mode: str, path: 
     assert 2 == len(set(names))
 
 
+@pytest.mark.parametrize("mode", ["serial", "thread", "async"])
+def test_two_loops_of_one_worker_do_not_share_what_was_made_on_one(mode: str, path: str) -> None:
+    value = made_later(LeftInLoop, path)
+
+    async def both() -> list[str]:
+        first = (await value()).name
+        second, _ = await asyncio.to_thread(asyncio.run, use_awaited(value))
+        return [first, second, (await value()).name]
+
+    [(first, second, third)] = run_concurrently([both], mode=mode)
+
+    assert second != first == third
+    assert [second, first] == noted(path, "closed")
+
+
 SCRIPT = """
 import os, threading
 from concurkit import SerialExecutor, ThreadExecutor, per_worker
@@ -861,7 +876,10 @@ os.waitpid(pid, 0)
 def closed_by_script(end: str) -> list[str]:
     """What a script that ends like that prints as it closes values."""
     done = subprocess.run(
-        [sys.executable, "-c", SCRIPT.format(end=end)], capture_output=True, timeout=60, check=False
+        [sys.executable, "-W", "ignore:.*fork", "-c", SCRIPT.format(end=end)],
+        capture_output=True,
+        timeout=60,
+        check=False,
     )
     assert (0, b"") == (done.returncode, done.stderr)
     return sorted(done.stdout.decode().splitlines())
