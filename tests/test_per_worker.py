@@ -876,7 +876,7 @@ os.waitpid(pid, 0)
 def closed_by_script(end: str) -> list[str]:
     """What a script that ends like that prints as it closes values."""
     done = subprocess.run(
-        [sys.executable, "-W", "ignore:.*fork", "-c", SCRIPT.format(end=end)],
+        [sys.executable, "-W", "ignore::DeprecationWarning", "-c", SCRIPT.format(end=end)],
         capture_output=True,
         timeout=60,
         check=False,
