@@ -15,7 +15,7 @@ from typing import Any, Generic, NoReturn, TypeVar, overload
 
 from ._arguments import wrong
 from ._batch import _progress
-from ._belongings import outside
+from ._outside import outside
 from ._task import is_async, name_of
 
 T = TypeVar("T")

@@ -19,7 +19,7 @@ from multiprocessing import connection, current_process, parent_process
 from typing import Any
 
 from ..._batch import Job, Progress, clock, run_quickly, run_some, worker_context
-from ..._belongings import of_process
+from ..._outside import of_process
 from ..._setup import Setup
 from ...exceptions import ResultNotPicklableError, TaskNotPicklableError
 from . import _ledger, _pipe
