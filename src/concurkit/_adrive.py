@@ -22,7 +22,11 @@ async def carry_out(engagement: Engagement) -> Any:
     caller = AsyncCaller()
     engagement.open()
     workers = engagement.workers()
-    slots = Slots(workers) if engagement.mode == "async" and not engagement.kept else None
+    slots = (
+        Slots(workers, engagement.options.setup)
+        if engagement.mode == "async" and not engagement.kept
+        else None
+    )
     launcher = engagement.executor(workers) if slots is None else slots
     collector = Collector(engagement.source, engagement.options)
     drive = engagement.drive(launcher, workers, caller.put, collector)

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import contextlib
+from collections.abc import Iterable
+from contextvars import ContextVar
 from math import isfinite
-from typing import SupportsIndex
+from typing import Any, SupportsIndex
 
 from ._task import shown
 
@@ -54,6 +56,18 @@ def flag(value: object, name: str) -> bool:
     if isinstance(value, bool):
         return value
     raise wrong(value, name, "True or False")
+
+
+def variables(value: object) -> tuple[ContextVar[Any], ...]:
+    """*value* as context variables."""
+    choices = "a list or tuple of ContextVars, as in propagate=[request_id]"
+    if not isinstance(value, Iterable):
+        raise TypeError(f"propagate is {shown(value)}; it must be {choices}.")
+    found: tuple[Any, ...] = tuple(value)
+    for one in found:
+        if not isinstance(one, ContextVar):
+            raise TypeError(f"propagate has {shown(one)} in it; it must be {choices}.")
+    return found
 
 
 def wrong(value: object, name: str, choices: str, *right: type) -> Exception:

@@ -44,7 +44,7 @@ class AsyncReading(Reading):
             self._caller = AsyncCaller()
             workers = engagement.workers()
             if engagement.mode == "async" and not engagement.kept:
-                self._slots = self._launcher = Slots(workers)
+                self._slots = self._launcher = Slots(workers, engagement.options.setup)
             else:
                 self._launcher = engagement.executor(workers)
         except BaseException:

@@ -115,6 +115,7 @@ class Job:
         share: how many workers share the machine while the run lasts.
         label: what to call the worker, where its own name would mislead.
         call: runs a function in the caller's own thread, for executors that work there.
+        propagate: which of the caller's context variables to take along where not all can be.
         kept: room for what an executor prepares once for all batches of the run.
     """
 
@@ -126,6 +127,7 @@ class Job:
         "fn",
         "kept",
         "label",
+        "propagate",
         "share",
         "single",
         "timed",
@@ -143,6 +145,7 @@ class Job:
         share: int = 1,
         label: str = "",
         call: Callable[[Callable[[], Any]], None] | None = None,
+        propagate: Sequence[ContextVar[Any]] = (),
     ) -> None:
         self.fn: Callable[..., Any] | None = fn
         self.context: Context = context
@@ -153,6 +156,7 @@ class Job:
         self.share: int = share
         self.label: str = label
         self.call: Callable[[Callable[[], Any]], None] | None = call
+        self.propagate: Sequence[ContextVar[Any]] = propagate
         self.kept: dict[str, Any] = {}
 
 
@@ -383,8 +387,10 @@ def task_context(workers: int, executor: object) -> Context:
     return context
 
 
-def worker_context(share: int) -> Context:
-    """The context of tasks in a process of their own."""
+def worker_context(share: int, variables: Sequence[tuple[ContextVar[Any], Any]] = ()) -> Context:
+    """The context of tasks in a process of their own, with values of the caller's."""
     context = copy_context()
     context.run(_inside.set, Inside(share))
+    for variable, value in variables:
+        context.run(variable.set, value)
     return context

@@ -9,6 +9,7 @@ from typing import Any, Protocol
 from ._batch import Job, inside, task_context
 from ._cpus import default_workers
 from ._drive import Drive
+from ._inner_threads import check_can_limit, limit_here
 from ._options import Options
 from ._orders import Block, Failed, Terms
 from ._registry import check_mode, executor_class
@@ -16,6 +17,11 @@ from ._schedule import Schedule
 from ._source import Source, read
 
 Inbox = Callable[[Any], None]
+
+_GIVE_IT = (
+    "{0} is given, but the workers of the executor that is passed as mode may be there already; "
+    "give it to the executor when it is made, as in ProcessExecutor(4, {1})."
+)
 
 
 class Collects(Protocol):
@@ -46,6 +52,9 @@ class Engagement:
             raise RuntimeError(f"{options.mode!r} was shut down; make a new executor")
         self.mode = ""
         self._inline = inline
+        self._limits: Any = None  # of the native libraries in this process, for the run
+        if self.kept and options.setup.initializer is not None:
+            raise ValueError(_GIVE_IT.format("initializer", "initializer=..."))
         if self.source.opened:
             self.open()
 
@@ -60,6 +69,11 @@ class Engagement:
         self.mode = name
         if self.mode != "async":
             self.source.refuse_coroutines(self.mode)
+        if isinstance(self.options.inner_threads, int):
+            if self.kept and self.mode == "process":
+                raise ValueError(_GIVE_IT.format("inner_threads", "inner_threads=..."))
+            if self.mode != "process":
+                check_can_limit(self.options.inner_threads)
 
     def workers(self) -> int:
         """How many tasks may run at once."""
@@ -78,13 +92,16 @@ class Engagement:
         if self.mode == "serial" and (not self._inline or timed):
             # To give up a task that is overdue, or to leave an event loop free, it must run in
             # another thread: one, so that tasks still run one after another.
-            return executor_class("thread")(1)
+            return executor_class("thread")(1, **options.setup._asdict())
         if self.kept:
             mode = self.options.mode
             return mode if not self._inline else mode.reachable()
         if self.mode == "serial":
-            return executor_class("serial")()
-        return executor_class(self.mode)(workers)
+            return executor_class("serial")(**options.setup._asdict())
+        more: dict[str, Any] = options.setup._asdict()
+        if self.mode == "process":
+            more["inner_threads"] = options.inner_threads
+        return executor_class(self.mode)(workers, **more)
 
     def drive(
         self,
@@ -107,6 +124,8 @@ class Engagement:
             window: see `Terms`.
         """
         options, source = self.options, self.source
+        if isinstance(options.inner_threads, int) and self.mode != "process":
+            self._limits = limit_here(options.inner_threads)
         chunksize = None if options.chunksize == "auto" else options.chunksize
         terms = Terms(
             workers=workers,
@@ -135,6 +154,7 @@ class Engagement:
             share=inside().share * sharing,
             label="serial" if self.mode == "serial" else "",
             call=call or inbox,
+            propagate=(*getattr(launcher, "propagate", ()), *options.propagate),
         )
         return Drive(Schedule(terms), launcher, job, source, collector.settle, inbox)
 
@@ -143,6 +163,8 @@ class Engagement:
         drive.close()
         if launcher is not self.options.mode:
             launcher.shutdown()
+        if self._limits is not None:
+            self._limits.restore_original_limits()
         self.source.close()
 
     def lending(self) -> AbstractContextManager[None]:

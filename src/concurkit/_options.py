@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+from contextvars import ContextVar
 from dataclasses import dataclass
 from typing import Any, Literal, TypeAlias
 
-from ._arguments import per_second, seconds, whole, wrong
+from ._arguments import per_second, seconds, variables, whole, wrong
+from ._inner_threads import InnerThreads, check_inner_threads
 from ._retry import Retry, as_retry
+from ._setup import Setup
 from ._task import shown
 
 OnError: TypeAlias = Literal["raise", "group", "collect"]
@@ -26,6 +29,9 @@ class Options:
     max_per_second: float | None
     chunksize: int | Literal["auto"]
     on_error: OnError
+    setup: Setup
+    inner_threads: InnerThreads
+    propagate: tuple[ContextVar[Any], ...]
 
     @classmethod
     def check(
@@ -39,6 +45,10 @@ class Options:
         max_per_second: object,
         chunksize: object,
         on_error: object,
+        initializer: object,
+        initargs: object,
+        inner_threads: object,
+        propagate: object,
     ) -> Options:
         """Options from a caller's arguments.
 
@@ -66,4 +76,7 @@ class Options:
             max_per_second=rate,
             chunksize=size,
             on_error=policy,
+            setup=Setup.check(initializer, initargs),
+            inner_threads=check_inner_threads(inner_threads),
+            propagate=variables(propagate),
         )

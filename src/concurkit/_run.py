@@ -6,13 +6,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from concurrent.futures import Executor
+from contextvars import ContextVar
 from typing import Any, Literal, Unpack, overload
 
 from ._caller import Caller
 from ._collect import Collector
 from ._engage import Engagement
+from ._inner_threads import InnerThreads
 from ._options import Options
 from ._retry import Retry
 from ._running_loop import warn_where_a_loop_runs
@@ -297,6 +299,10 @@ def run_concurrently(
     retry: Retry | int | None = None,
     max_per_second: float | None = None,
     chunksize: int | Literal["auto"] = "auto",
+    initializer: Callable[..., object] | None = None,
+    initargs: tuple[Any, ...] = (),
+    inner_threads: InnerThreads = "auto",
+    propagate: Iterable[ContextVar[Any]] = (),
     on_error: OnError = "raise",
 ) -> Any:
     """Run tasks at the same time and return what they return, in the shape of the input.
@@ -321,6 +327,15 @@ def run_concurrently(
             is no limit.
         chunksize: how many tasks travel to a worker in one message; by default "auto", as many
             as prove tiny.
+        initializer: is called in each worker of this run before its first task, with *initargs*; if
+            it raises, the run ends with InitializerError.
+        initargs: what the initializer is called with.
+        inner_threads: how many threads native libraries (OpenMP, BLAS, ...) may use in each worker.
+            "auto", the default, gives each process its part of the CPUs. In other modes, which
+            share one process, only a number changes anything, by threadpoolctl, while the run
+            lasts.
+        propagate: context variables whose values of now are seen by tasks in processes; in other
+            modes tasks see all of the caller's.
         on_error: "raise", the default, stops the run at the first failure and raises that task's
             own exception; "group" runs everything, then raises all failures as one
             `ExceptionGroup`; "collect" gives an `Outcome` in place of each value.
@@ -356,6 +371,10 @@ def run_concurrently(
         retry=retry,
         max_per_second=max_per_second,
         chunksize=chunksize,
+        initializer=initializer,
+        initargs=initargs,
+        inner_threads=inner_threads,
+        propagate=propagate,
         on_error=on_error,
     )
     engagement = Engagement(tasks, options, inline=True)

@@ -9,14 +9,16 @@ from __future__ import annotations
 import os
 import threading
 import weakref
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from concurrent.futures import Executor
+from contextvars import ContextVar
 from types import TracebackType
 from typing import Any, Literal, NoReturn, Self, TypeVar, Unpack, overload
 
 from ._arguments import flag, whole
 from ._caller import PATIENCE
 from ._engage import Engagement
+from ._inner_threads import InnerThreads
 from ._options import Options
 from ._retry import Retry
 from ._running_loop import warn_where_a_loop_runs
@@ -207,6 +209,10 @@ def iter_concurrently(
     retry: Retry | int | None = None,
     max_per_second: float | None = None,
     chunksize: int | Literal["auto"] = "auto",
+    initializer: Callable[..., object] | None = None,
+    initargs: tuple[Any, ...] = (),
+    inner_threads: InnerThreads = "auto",
+    propagate: Iterable[ContextVar[Any]] = (),
     on_error: OnError = "raise",
     ordered: bool = False,
     buffersize: int | None = None,
@@ -225,6 +231,15 @@ def iter_concurrently(
         retry: which failures are tried again: a `Retry`, or a number of attempts.
         max_per_second: how many attempts may start per second.
         chunksize: how many tasks travel to a worker in one message.
+        initializer: is called in each worker of this run before its first task, with *initargs*; if
+            it raises, the run ends with InitializerError.
+        initargs: what the initializer is called with.
+        inner_threads: how many threads native libraries (OpenMP, BLAS, ...) may use in each worker.
+            "auto", the default, gives each process its part of the CPUs. In other modes, which
+            share one process, only a number changes anything, by threadpoolctl, while the run
+            lasts.
+        propagate: context variables whose values of now are seen by tasks in processes; in other
+            modes tasks see all of the caller's.
         on_error: "raise", the default, stops the run at the first failure, and raises it once
             what had ended was read; "group" leaves failed tasks out and raises all failures at
             the end as one `ExceptionGroup`; "collect" gives an `Outcome` for each task.
@@ -258,6 +273,10 @@ def iter_concurrently(
         retry=retry,
         max_per_second=max_per_second,
         chunksize=chunksize,
+        initializer=initializer,
+        initargs=initargs,
+        inner_threads=inner_threads,
+        propagate=propagate,
         on_error=on_error,
     )
     ordered = flag(ordered, "ordered")

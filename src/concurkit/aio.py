@@ -6,13 +6,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from concurrent.futures import Executor
+from contextvars import ContextVar
 from typing import Any, Literal, Unpack, overload
 
 from ._adrive import carry_out
 from ._astream import Run, iter_concurrently
 from ._engage import Engagement
+from ._inner_threads import InnerThreads
 from ._options import Options
 from ._retry import Retry
 from ._signatures import (
@@ -301,6 +303,10 @@ async def run_concurrently(
     retry: Retry | int | None = None,
     max_per_second: float | None = None,
     chunksize: int | Literal["auto"] = "auto",
+    initializer: Callable[..., object] | None = None,
+    initargs: tuple[Any, ...] = (),
+    inner_threads: InnerThreads = "auto",
+    propagate: Iterable[ContextVar[Any]] = (),
     on_error: OnError = "raise",
 ) -> Any:
     """Run tasks at the same time, without blocking the event loop, and return what they return.
@@ -328,6 +334,15 @@ async def run_concurrently(
             is no limit.
         chunksize: how many tasks travel to a worker in one message; by default "auto", as many
             as prove tiny.
+        initializer: is called in each worker of this run before its first task, with *initargs*; if
+            it raises, the run ends with InitializerError.
+        initargs: what the initializer is called with.
+        inner_threads: how many threads native libraries (OpenMP, BLAS, ...) may use in each worker.
+            "auto", the default, gives each process its part of the CPUs. In other modes, which
+            share one process, only a number changes anything, by threadpoolctl, while the run
+            lasts.
+        propagate: context variables whose values of now are seen by tasks in processes; in other
+            modes tasks see all of the caller's.
         on_error: "raise", the default, stops the run at the first failure and raises that task's
             own exception; "group" runs everything, then raises all failures as one
             `ExceptionGroup`; "collect" gives an `Outcome` in place of each value.
@@ -364,6 +379,10 @@ async def run_concurrently(
         retry=retry,
         max_per_second=max_per_second,
         chunksize=chunksize,
+        initializer=initializer,
+        initargs=initargs,
+        inner_threads=inner_threads,
+        propagate=propagate,
         on_error=on_error,
     )
     engagement = Engagement(tasks, options, inline=False)

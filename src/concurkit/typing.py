@@ -15,10 +15,12 @@ Example:
 
 from __future__ import annotations
 
-from collections.abc import Callable, Coroutine
+from collections.abc import Callable, Coroutine, Iterable
 from concurrent.futures import Executor
+from contextvars import ContextVar
 from typing import TYPE_CHECKING, Any, Literal, TypeAlias, TypedDict
 
+from ._inner_threads import InnerThreads
 from ._options import OnError
 from ._outcome import Outcome, Stopped
 from ._retry import Retry
@@ -55,6 +57,10 @@ class RunOptions(TypedDict, total=False):
     retry: Retry | int | None
     max_per_second: float | None
     chunksize: int | Literal["auto"]
+    initializer: Callable[..., object] | None
+    initargs: tuple[Any, ...]
+    inner_threads: InnerThreads
+    propagate: Iterable[ContextVar[Any]]
 
 
 class StreamOptions(RunOptions, total=False):

@@ -15,6 +15,7 @@ from collections import deque
 from collections.abc import Callable, Coroutine, Generator, Sequence
 from concurrent.futures import Executor, Future
 from contextlib import contextmanager
+from contextvars import ContextVar
 from typing import TYPE_CHECKING, Any, ParamSpec, Protocol, TypeVar, overload
 
 from .._batch import Batch, Job, inside, task_context
@@ -218,6 +219,7 @@ class PoolExecutor(Executor):
     strength: Stopped
     max_workers: int
     home: object
+    propagate: tuple[ContextVar[Any], ...] = ()
 
     def _man(self, crew: Crew) -> None:
         self._crew = self.home = crew
@@ -253,7 +255,8 @@ class PoolExecutor(Executor):
         future: Future[Any] = Future()
         batch = Batch(0, range(1), [Task(fn, *args, **kwargs)], True, 0.0)
         context = task_context(self.max_workers, self.home)
-        job = Job(None, context, exact=True, share=inside().share * self.max_workers)
+        share = inside().share * self.max_workers
+        job = Job(None, context, exact=True, share=share, propagate=self.propagate)
 
         def start(claim: Claim | None = None) -> None:
             flight = self._flight(batch, job, settle(future, start), claim)

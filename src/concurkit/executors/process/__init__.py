@@ -2,16 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
+from contextvars import ContextVar
 from typing import TYPE_CHECKING, Any
 
-from ..._arguments import check_workers
+from ..._arguments import check_workers, variables
 from ..._batch import Batch, Job, inside
 from ..._cpus import default_workers
+from ..._inner_threads import InnerThreads
 from .._flight import Claim, Flight, Tell
 from .._pool import Crew, PoolExecutor
 from ._flight import ProcessFlight
-from ._inner_threads import InnerThreads
 from ._plan import Plan
 from ._seat import ProcessSeat
 
@@ -37,6 +38,7 @@ class ProcessExecutor(PoolExecutor):
         inner_threads: how many threads the native libraries (OpenMP, BLAS, ...) may use in each
             process. "auto", the default, is the CPUs divided by the workers, where the environment
             doesn't say otherwise; None leaves them alone.
+        propagate: context variables whose values, where a run or a call begins, its tasks see.
 
     Example:
         >>> from concurkit import ProcessExecutor, Task, run_concurrently
@@ -60,8 +62,10 @@ class ProcessExecutor(PoolExecutor):
         max_tasks_per_child: int | None = None,
         max_memory_per_child: int | str | None = None,
         inner_threads: InnerThreads = "auto",
+        propagate: Iterable[ContextVar[Any]] = (),
     ) -> None:
         self.max_workers: int = check_workers(max_workers) or default_workers("process")
+        self.propagate: tuple[ContextVar[Any], ...] = variables(propagate)
         plan = Plan.check(
             start_method=start_method,
             initializer=initializer,

@@ -14,12 +14,14 @@ import threading
 import uuid
 import weakref
 from collections.abc import Callable
+from contextvars import ContextVar
 from types import FunctionType
 from typing import Any
 
 import cloudpickle
 
 from ._modules import CACHED, by_name, findable
+from ._variables import reduced_variable
 
 
 def dumps(value: Any, protocol: int) -> bytes:
@@ -31,6 +33,8 @@ def dumps(value: Any, protocol: int) -> bytes:
 
 class _Pickler(cloudpickle.Pickler):  # type: ignore[misc]
     def reducer_override(self, obj: Any) -> Any:
+        if type(obj) is ContextVar:
+            return reduced_variable(obj)
         if isinstance(obj, CACHED) and not by_name(obj):
             return _cached, (obj.__wrapped__, obj.cache_parameters()), _noted(obj)
         if isinstance(obj, FunctionType | type) and not findable(obj.__module__):

@@ -21,6 +21,7 @@ from .._flight import Claim, Ended, GaveBack, Still, Tell, Unfit
 from .._pool import Crew
 from ._ledger import Ledger
 from ._pickle import culprit, dumps, dumps_items, loads, unpack_error
+from ._relay import outlook
 from ._wire import BATCH, EXACT, FAST, SINGLE, TASKS, TIMED, remember
 
 if TYPE_CHECKING:
@@ -53,7 +54,7 @@ class ProcessFlight:
     def encode(self) -> bool:
         """Turn the items into bytes; False if that failed and was reported."""
         try:
-            self._function()
+            self._setting()
             self._items = dumps_items(self.batch.items)
         except BaseException as error:
             self._refuse(_unsendable(self.batch.items[0], self.job, error))
@@ -65,24 +66,26 @@ class ProcessFlight:
         if self._claim is not None and not self._claim():
             return None
         job = self.job
-        token, function = self._function()
+        token, setting = self._setting()
         if token in known:
-            function = b""
-        elif function:
+            setting = b""
+        else:
             remember(known, token, True)
         exact = job.exact or self.batch.alone
         flags = TIMED * job.timed | EXACT * exact | TASKS * (job.fn is None) | SINGLE * job.single
         flags |= FAST * job.fast
-        head = BATCH.pack(self.id, token, len(function), flags, job.share, self.batch.hint)
+        head = BATCH.pack(self.id, token, len(setting), flags, job.share, self.batch.hint)
         items, self._items = self._items, b""
-        return b"".join((head, function, items))
+        return b"".join((head, setting, items))
 
-    def _function(self) -> tuple[int, bytes]:
-        """The run's function as bytes, made once, and a number to know it by."""
-        found = self.job.kept.get("function")
+    def _setting(self) -> tuple[int, bytes]:
+        """What the run's tasks have in common as bytes, made once, and a number to know it by."""
+        found = self.job.kept.get("setting")
         if found is None:
-            data = b"" if self.job.fn is None else dumps(self.job.fn)
-            found = self.job.kept["function"] = (next(_tokens), data)
+            job = self.job
+            variables = [(one, job.context[one]) for one in job.propagate if one in job.context]
+            data = dumps((job.fn, variables, outlook()))
+            found = job.kept["setting"] = (next(_tokens), data)
         return found
 
     def _refuse(self, error: BaseException) -> None:
@@ -151,6 +154,11 @@ class ProcessFlight:
         report.lost = why(max(0.0, clock() - since), self._task_at(ended))
         report.how = "killed" if self._stopped else None
         self.finish(report)
+
+    def index_at(self, position: int) -> int | None:
+        """The index of the task at *position*, if there is one."""
+        indices = self.batch.indices
+        return indices[position] if position < len(indices) else None
 
     def _task_at(self, position: int) -> str:
         """The task at *position*, in words."""
@@ -249,13 +257,21 @@ def _unsendable(item: Any, job: Job, error: BaseException) -> TaskNotPicklableEr
     except Exception:
         where = culprit(fn, name)
     else:
-        where = culprit(args, "args") if _fails(args) else culprit(kwargs, "kwargs")
+        where = _culprit_beside(args, kwargs, job)
     refused = TaskNotPicklableError(
         f"task {name} can't be sent to another process: {where} can't be pickled ({error}). "
         "Pass plain data and make the rest in the task, or use mode='thread'."
     )
     refused.__cause__ = error
     return refused
+
+
+def _culprit_beside(args: Any, kwargs: dict[str, Any], job: Job) -> str:
+    """What can't be pickled of a task whose function can."""
+    for variable in job.propagate:
+        if variable in job.context and _fails(job.context[variable]):
+            return culprit(job.context[variable], f"context variable {variable.name}")
+    return culprit(args, "args") if _fails(args) else culprit(kwargs, "kwargs")
 
 
 def _fails(value: Any) -> bool:

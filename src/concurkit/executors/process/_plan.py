@@ -6,11 +6,11 @@ import os
 from dataclasses import dataclass
 
 from ..._arguments import whole
+from ..._inner_threads import InnerThreads, check_inner_threads, inner_environ
 from ..._setup import Setup
 from ..._task import name_of, shown
 from ...exceptions import TaskNotPicklableError
 from . import _start
-from ._inner_threads import InnerThreads, check_inner_threads, inner_environ
 from ._memory import can_tell, check_size
 from ._pickle import culprit, dumps
 from ._wire import WorkerTerms

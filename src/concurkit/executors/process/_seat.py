@@ -20,6 +20,7 @@ from ._flight import ProcessFlight
 from ._memory import resident
 from ._pickle import Wire, loads, unpack_error
 from ._plan import Plan
+from ._relay import replay
 from ._start import SeatContext
 
 _exit.register()
@@ -268,6 +269,9 @@ class ProcessSeat:
         kind, number, count, since, busy = _wire.REPLY.unpack_from(message)
         if kind == _wire.UNFIT:
             self._refuse_all(*loads(_wire.records(message)[0]))
+        elif kind == _wire.LOG:
+            self._replay(number, count, _wire.records(message)[0])
+            return
         elif kind == _wire.SPENT:
             for unbegun in self._retire():
                 unbegun.finish(Report())
@@ -288,6 +292,14 @@ class ProcessSeat:
             if kind == _wire.END:
                 self._free(number)
                 flight.landed(since, busy)
+
+    def _replay(self, number: int, position: int, data: memoryview) -> None:
+        """Take a log record or a warning home."""
+        flight = self._flights.get(number)
+        if flight is None:
+            replay(data, self.name, None, None)
+        else:
+            replay(data, self.name, flight.index_at(position), flight.job.context)
 
     def _refuse_all(self, text: str, cause: Wire) -> None:
         """The process could not be set up, and ends."""

@@ -24,8 +24,8 @@ class WorkerTerms(NamedTuple):
     max_memory: int | None
 
 
-# To the worker: flight, token of the function, length of its bytes, flags, share, hint (seconds a
-# task is expected to take); then the function's bytes and the items'.
+# To the worker: flight, token of the run's setting, length of its bytes, flags, share, hint (how
+# many seconds a task is expected to take); then the setting's bytes and the items'.
 BATCH = struct.Struct("<QQIBId")
 TIMED, EXACT, TASKS, SINGLE, FAST = 1, 2, 4, 8, 16
 
@@ -36,17 +36,18 @@ RECALL = struct.Struct("<QB")
 
 # From the worker: kind, flight, a count, when the batch began, seconds of work; then records,
 # each behind its length. UNFIT: its initializer failed. SPENT: it takes no more batches, since it
-# has run max_tasks or takes more than max_memory.
+# has run max_tasks or takes more than max_memory. LOG: a log record or a warning, with the position
+# of the task that runs.
 REPLY = struct.Struct("<BQQdd")
-PART, END, KEPT, UNREAD, UNFIT, SPENT = range(6)
+PART, END, KEPT, UNREAD, UNFIT, SPENT, LOG = range(7)
 LENGTH = 8
 
-# A run's function is sent to a worker once; so many are kept there.
+# A run's setting is sent to a worker once; so many are kept there.
 _REMEMBERED = 16
 
 
 def remember(functions: dict[int, Any], token: int, value: Any) -> None:
-    """Keep what a run's function is known by; the oldest goes when there are many.
+    """Keep what a run's setting is known by; the oldest goes when there are many.
 
     Both sides do this for the same messages in the same order, so each knows what the other has.
     """

@@ -14,6 +14,8 @@ import signal
 import sys
 import threading
 import time
+from collections import deque
+from contextvars import Context
 from itertools import islice
 from multiprocessing import connection, current_process, parent_process
 from typing import Any
@@ -25,6 +27,7 @@ from ...exceptions import ResultNotPicklableError, TaskNotPicklableError
 from . import _ledger, _pipe
 from ._memory import peak, resident
 from ._pickle import culprit, dumps, loads, pack_error, plain
+from ._relay import Relay, apply
 from ._wire import (
     BATCH,
     CLOSE,
@@ -33,6 +36,7 @@ from ._wire import (
     FAST,
     KEPT,
     LENGTH,
+    LOG,
     PART,
     RECALL,
     REPLY,
@@ -75,9 +79,9 @@ class _Worker:
         self._begun = 0
         self._progress: Progress | None = None
         self._recalled: set[int] = set()
-        self._functions: dict[int, Any] = {}
-        self._share = 0
+        self._settings: dict[int, Any] = {}
         self._context = worker_context(1)
+        self._logged: deque[bytes] = deque()
         self._belongings = of_process()
 
     # ---- the main thread ----------------------------------------------------------------------
@@ -107,6 +111,8 @@ class _Worker:
 
     def _set_up(self) -> bool:
         """Run the initializer; whether all is well."""
+        relay = Relay(self._log)
+        relay.begin()
         data = self._terms.setup
         if data:
             self._ledger.reached(_ledger.INITIALIZING)
@@ -120,6 +126,7 @@ class _Worker:
                 packed = [dumps((str(error), pack_error(error.__cause__ or error)))]
                 self._send(UNFIT, 0, 0, 0.0, 0.0, packed)
                 return False
+            relay.look_again()
         self._ledger.took(peak())
         self._ledger.reached(_ledger.READY)
         return True
@@ -133,7 +140,7 @@ class _Worker:
         flight, token, length, flags, share, hint = BATCH.unpack_from(message)
         rest = memoryview(message)[BATCH.size :]
         try:
-            fn = self._function(token, rest[:length])
+            fn, context = self._setting(token, share, rest[:length])
             items = loads(rest[length:])
         except BaseException as error:
             with self._turn:
@@ -154,11 +161,9 @@ class _Worker:
             self._ledger.begin(flight, clock())
         if len(items) < count:
             self._send(KEPT, flight, len(items), 0.0, 0.0, [])
-        if share != self._share:
-            self._share, self._context = share, worker_context(share)
         job = Job(
             None if flags & TASKS else fn,
-            self._context,
+            context,
             single=bool(flags & SINGLE),
             timed=bool(flags & TIMED),
             exact=bool(flags & EXACT),
@@ -168,18 +173,20 @@ class _Worker:
         with self._turn:
             self._progress = None
 
-    def _function(self, token: int, data: memoryview) -> Any:
-        """The function of a run; its bytes come along the first time only."""
+    def _setting(self, token: int, share: int, data: memoryview) -> tuple[Any, Context]:
+        """The function and the context of a run; their bytes come along the first time only."""
         if data:
             try:
-                function, error = loads(data), None
+                fn, variables, seen = loads(data)
+                apply(seen)
+                setting, error = (fn, worker_context(share, variables)), None
             except BaseException as reason:
-                function, error = None, reason
-            remember(self._functions, token, (function, error))
-        function, error = self._functions.get(token, (None, None))
-        if error is not None:
-            raise error
-        return function
+                setting, error = (None, self._context), reason
+            remember(self._settings, token, (setting, error))
+        found: tuple[tuple[Any, Context], BaseException | None] = self._settings[token]
+        if found[1] is not None:
+            raise found[1]
+        return found[0]
 
     def _run(self, flight: int, job: Job, progress: Progress, hint: float) -> None:
         ledger, values = self._ledger, progress.values
@@ -238,7 +245,31 @@ class _Worker:
             parts.append(len(record).to_bytes(LENGTH, "little"))
             parts.append(record)
         with self._sending:
+            self._send_logged()  # before the results of the tasks that logged it
             _pipe.send(self._results, b"".join(parts))
+        self._flush()
+
+    def _log(self, data: bytes) -> None:
+        """Send a log record or a warning; it may come from code that interrupts a sending."""
+        progress = self._progress
+        flight, position = (self._begun, len(progress.values)) if progress else (0, 0)
+        head = REPLY.pack(LOG, flight, position, 0.0, 0.0)
+        self._logged.append(b"".join((head, len(data).to_bytes(LENGTH, "little"), data)))
+        self._flush()
+
+    def _flush(self) -> None:
+        """Send what was logged, unless another thread, or code below this one, is sending."""
+        while self._logged and self._sending.acquire(blocking=False):
+            try:
+                self._send_logged()
+            except OSError:  # the pipe is closed: this process is ending
+                return
+            finally:
+                self._sending.release()
+
+    def _send_logged(self) -> None:
+        while self._logged:
+            _pipe.send(self._results, self._logged.popleft())
 
     # ---- the control threads ------------------------------------------------------------------
 

@@ -7,10 +7,11 @@ is imported. Arrow reads OMP_NUM_THREADS too.
 from __future__ import annotations
 
 from collections.abc import Mapping
+from importlib.util import find_spec
 from typing import Any, Literal, TypeAlias
 
-from ..._arguments import whole
-from ..._cpus import cpu_count
+from ._arguments import whole
+from ._cpus import cpu_count
 
 InnerThreads: TypeAlias = int | Literal["auto"] | None
 
@@ -47,18 +48,22 @@ def inner_environ(inner: InnerThreads, environ: Mapping[str, str], sharing: int)
     return {name: number for name in VARIABLES if name not in left}
 
 
-def limit_here(number: int) -> Any:
-    """Limit the native libraries that this process has loaded; undone by `restore_original_limits`.
+def check_can_limit(number: int) -> None:
+    """Refuse a number of threads outside process mode where nothing can carry it out.
 
     Raises:
         ModuleNotFoundError: without threadpoolctl, saying how to install it.
     """
-    try:
-        import threadpoolctl
-    except ModuleNotFoundError:
+    if find_spec("threadpoolctl") is None:
         raise ModuleNotFoundError(
             f"inner_threads={number} outside process mode needs threadpoolctl: "
             'pip install "concurkit[inner-threads]". Or leave it out.',
             name="threadpoolctl",
-        ) from None
+        )
+
+
+def limit_here(number: int) -> Any:
+    """Limit the libraries that are loaded here, until `restore_original_limits` is called."""
+    import threadpoolctl
+
     return threadpoolctl.threadpool_limits(number)
