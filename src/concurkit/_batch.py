@@ -197,6 +197,12 @@ class Progress:
         self.since = clock()
         self.begun = True
 
+    def forget(self) -> None:
+        """Refer to no task, result or error any more."""
+        self.todo.take_back()
+        self.values.clear()
+        self.failures.clear()
+
     def look(self) -> tuple[int, float | None]:
         """The position of the running task and since when it runs; None before the batch begins."""
         position = len(self.values)

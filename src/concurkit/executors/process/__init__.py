@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import weakref
 from collections.abc import Callable, Iterable, Sequence
 from contextvars import ContextVar
 from typing import TYPE_CHECKING, Any
@@ -12,9 +13,11 @@ from ..._cpus import default_workers
 from ..._inner_threads import InnerThreads
 from .._flight import Claim, Flight, Tell
 from .._pool import Crew, PoolExecutor
-from ._flight import ProcessFlight
+from . import _parcel
+from ._flight import ProcessFlight, place
 from ._plan import Plan
 from ._seat import ProcessSeat
+from ._store import Store
 
 if TYPE_CHECKING:
     from ..._outcome import Stopped
@@ -76,18 +79,30 @@ class ProcessExecutor(PoolExecutor):
             sharing=inside().share * self.max_workers,
         )
 
+        self._store = store = Store() if _parcel.AVAILABLE else None
+
         def open_seats(crew: Crew, count: int) -> Sequence[Any]:
-            return [ProcessSeat(crew, plan) for _ in range(count)]
+            return [ProcessSeat(crew, plan, store) for _ in range(count)]
 
         self._man(Crew(open_seats, self.max_workers))
+        if store is not None:
+            weakref.finalize(self, store.close).atexit = False
 
     def launch(
         self, batches: Sequence[tuple[Batch, Flight | None]], job: Job, tell: Tell
     ) -> list[Flight]:
         """Start batches; those that can't be sent are reported at once."""
         flights = [(self._flight(batch, job, tell, None), behind) for batch, behind in batches]
-        self._crew.launch([pair for pair in flights if pair[0].encode()])
+        ready = [pair for pair in flights if pair[0].encode(alone=False)]
+        place(flight for flight, _ in ready)
+        self._crew.launch(ready)
         return [flight for flight, _ in flights]
 
+    def shutdown(self, wait: bool = True, *, cancel_futures: bool = False) -> None:
+        """End the workers once what was submitted is done; *wait* for it."""
+        super().shutdown(wait, cancel_futures=cancel_futures)
+        if self._store is not None:
+            self._store.close()
+
     def _flight(self, batch: Batch, job: Job, tell: Tell, claim: Claim | None) -> ProcessFlight:
-        return ProcessFlight(batch, job, tell, claim, self._crew)
+        return ProcessFlight(batch, job, tell, claim, self._crew, self._store)

@@ -22,12 +22,13 @@ import cloudpickle
 
 from ._modules import CACHED, by_name, findable
 from ._variables import reduced_variable
+from ._views import reduced_view
 
 
-def dumps(value: Any, protocol: int) -> bytes:
+def dumps(value: Any, protocol: int, callback: Callable[[Any], bool] | None = None) -> bytes:
     """*value* as bytes that another process of this Python can read."""
     buffer = io.BytesIO()
-    _Pickler(buffer, protocol).dump(value)
+    _Pickler(buffer, protocol, callback).dump(value)
     return buffer.getvalue()
 
 
@@ -35,6 +36,8 @@ class _Pickler(cloudpickle.Pickler):  # type: ignore[misc]
     def reducer_override(self, obj: Any) -> Any:
         if type(obj) is ContextVar:
             return reduced_variable(obj)
+        if type(obj) is memoryview:
+            return reduced_view(obj)
         if isinstance(obj, CACHED) and not by_name(obj):
             return _cached, (obj.__wrapped__, obj.cache_parameters()), _noted(obj)
         if isinstance(obj, FunctionType | type) and not findable(obj.__module__):

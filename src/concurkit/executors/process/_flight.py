@@ -5,7 +5,8 @@ from __future__ import annotations
 import itertools
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Container, Iterable, Sequence
+from pickle import PickleBuffer
 from typing import TYPE_CHECKING, Any
 
 from ..._batch import Batch, Job, Report, clock
@@ -19,13 +20,18 @@ from ...exceptions import (
 )
 from .._flight import Claim, Ended, GaveBack, Still, Tell, Unfit
 from .._pool import Crew
+from . import _parcel, _returns
 from ._ledger import Ledger
-from ._pickle import culprit, dumps, dumps_items, loads, unpack_error
+from ._pickle import culprit, dumps, dumps_items, unpack_error
 from ._relay import outlook
-from ._wire import BATCH, EXACT, FAST, SINGLE, TASKS, TIMED, remember
+from ._store import Hold, Store
+from ._wire import BATCH, EXACT, FAST, PARCEL, SINGLE, TASKS, TIMED, remember
 
 if TYPE_CHECKING:
     from ._seat import ProcessSeat
+
+# Batches of so many tasks at most are looked through for large bytes objects.
+_LOOKED_THROUGH = 32
 
 _ids = itertools.count(1)
 _tokens = itertools.count(1)
@@ -34,7 +40,15 @@ _tokens = itertools.count(1)
 class ProcessFlight:
     """A batch on a process; collects its results as they come in."""
 
-    def __init__(self, batch: Batch, job: Job, tell: Tell, claim: Claim | None, crew: Crew) -> None:
+    def __init__(
+        self,
+        batch: Batch,
+        job: Job,
+        tell: Tell,
+        claim: Claim | None,
+        crew: Crew,
+        store: Store | None,
+    ) -> None:
         self.id = next(_ids)
         self.batch = batch
         self.job = job
@@ -43,7 +57,10 @@ class ProcessFlight:
         self._tell = tell
         self._claim = claim
         self._crew = crew
+        self.hold: Hold | None = None  # of the shared memory that the items lie in
+        self._store = store
         self._items = b""
+        self._aside: list[PickleBuffer] = []
         self._values: list[Any] = []
         self._failures: list[tuple[int, BaseException]] = []
         self._ends: list[float] = []
@@ -51,15 +68,51 @@ class ProcessFlight:
 
     # ---- the way there ------------------------------------------------------------------------
 
-    def encode(self) -> bool:
-        """Turn the items into bytes; False if that failed and was reported."""
+    def encode(self, *, alone: bool = True) -> bool:
+        """Turn the items into bytes; False if that failed and was reported.
+
+        Unless *alone*, `place` must follow.
+        """
         try:
             self._setting()
-            self._items = dumps_items(self.batch.items)
+            self._pickle()
+            if alone:
+                place([self])
         except BaseException as error:
             self._refuse(_unsendable(self.batch.items[0], self.job, error))
             return False
         return True
+
+    @property
+    def parted(self) -> bool:
+        """Whether buffers were left out, for `place` to copy."""
+        return bool(self._aside)
+
+    def _pickle(self) -> None:
+        items = self.batch.items
+        if self._store is None:
+            self._items = dumps_items(items)
+            return
+        # A large batch is one of small tasks.
+        if len(items) <= _LOOKED_THROUGH:
+            items = _parcel.wrap_items(items, self.job)
+        self._items = dumps_items(items, self._aside)
+
+    @property
+    def contents(self) -> tuple[Sequence[Any], Job, list[PickleBuffer]]:
+        """What was pickled, and the buffers that were left out."""
+        return self.batch.items, self.job, self._aside
+
+    def place(self, repeated: Container[int]) -> None:
+        """Copy the buffers that were left out to shared memory; see `Store.place`."""
+        assert self._store is not None
+        buffers, self._aside = self._aside, []
+        sent = self.job.kept.setdefault("sent", {})
+        tasks = self.batch.indices
+        try:
+            self.hold = self._store.place(buffers, tasks, sent, repeated)
+        except OSError:  # no memory there, or no descriptor: the pipe needs neither
+            self._items = dumps_items(self.batch.items)
 
     def message(self, known: dict[int, Any]) -> bytes | None:
         """What goes to the worker that knows these functions; None if the task was cancelled."""
@@ -73,9 +126,11 @@ class ProcessFlight:
             remember(known, token, True)
         exact = job.exact or self.batch.alone
         flags = TIMED * job.timed | EXACT * exact | TASKS * (job.fn is None) | SINGLE * job.single
-        flags |= FAST * job.fast
+        flags |= FAST * job.fast | PARCEL * (self.hold is not None)
         head = BATCH.pack(self.id, token, len(setting), flags, job.share, self.batch.hint)
         items, self._items = self._items, b""
+        if self.hold is not None:
+            items = _parcel.seal(self.hold.places, items)
         return b"".join((head, setting, items))
 
     def _setting(self) -> tuple[int, bytes]:
@@ -107,10 +162,11 @@ class ProcessFlight:
 
     def _absorb(self, record: bytes | memoryview) -> None:
         position = len(self._values)
-        if int.from_bytes(record[:4], "little") != position:
+        if _returns.position_of(record) != position:
             return
+        assert self.seat is not None
         try:
-            values, wire, ends = loads(record[4:])
+            values, wire, ends = self.seat.open_record(record)
         except BaseException as error:
             values, wire, ends = [None], None, [clock()] if self.job.timed else []
             self._failures.append((position, _unreadable(error)))
@@ -244,6 +300,15 @@ class ProcessFlight:
             report.lost = TaskCancelledError("the task was abandoned")
             report.how = "abandoned"
         return report
+
+
+def place(flights: Iterable[ProcessFlight]) -> None:
+    """Copy what was left out of these, once where it was left out of several."""
+    parted = [flight for flight in flights if flight.parted]
+    if parted:
+        repeated = _parcel.repeated(flight.contents for flight in parted)
+        for flight in parted:
+            flight.place(repeated)
 
 
 def _unsendable(item: Any, job: Job, error: BaseException) -> TaskNotPicklableError:

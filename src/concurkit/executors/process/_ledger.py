@@ -10,6 +10,7 @@ import mmap
 import os
 import sys
 import tempfile
+import threading
 from collections.abc import Callable
 from typing import Any
 
@@ -18,7 +19,7 @@ _END_OF_RECORDS = 1 << 16
 SIZE = _END_OF_RECORDS + (1 << 13)  # behind the records, what faulthandler writes
 
 # Words of the header.
-_FLIGHT, _ENDED, _SINCE, _HOLD, _WINDOW, _USED, _BEGUN, _STAGE, _PEAK = range(9)
+_FLIGHT, _ENDED, _SINCE, _HOLD, _WINDOW, _USED, _BEGUN, _STAGE, _PEAK, _TAKEN = range(10)
 
 # How far a worker has come at all: its initializer runs, or has ended well.
 INITIALIZING, READY = 1, 2
@@ -29,17 +30,19 @@ class Ledger:
 
     Attributes of the header, each one word: the flight that runs, how many of its tasks have
     ended, since when the running task (or window of tiny tasks) runs, whether the next task must
-    wait, how many tasks the window has, how many bytes of records there are, the stage of its
-    start, and the most memory that it took.
+    wait, how many tasks the window has, how many bytes of records there are, when the batch began,
+    the stage of the worker's start, the most memory that it took, and how many large results the
+    parent has taken.
 
     Args:
         memory: the bytes shared.
-        file: a descriptor, in the worker, through which faulthandler can write.
+        fd: the file that they are of, which has room for more behind the ledger.
     """
 
-    def __init__(self, memory: mmap.mmap, file: int | None = None) -> None:
+    def __init__(self, memory: mmap.mmap, fd: int = -1) -> None:
+        self.fd = fd
+        self._closing = threading.Lock()
         self._memory = memory
-        self.file = file
         view = memoryview(memory)
         self._words = view[:_HEADER].cast("Q")
         self._times = view[:_HEADER].cast("d")
@@ -120,6 +123,15 @@ class Ledger:
     def hold(self, value: bool) -> None:
         self._words[_HOLD] = int(value)
 
+    @property
+    def taken(self) -> int:
+        """How many large results the parent has taken; the parent's to set."""
+        return self._words[_TAKEN]
+
+    @taken.setter
+    def taken(self, count: int) -> None:
+        self._words[_TAKEN] = count
+
     def records(self) -> list[bytes]:
         """What a dead worker had recorded and not sent."""
         found, at, used = [], 0, min(self._words[_USED], self.room)
@@ -143,11 +155,26 @@ class Ledger:
         """What faulthandler wrote when the worker died."""
         return bytes(self._dump).partition(b"\0")[0].decode(errors="replace")
 
+    def read(self, read: Callable[[int, int, int], Any], size: int, offset: int) -> Any:
+        """Have something read that lies behind the ledger.
+
+        Raises:
+            ValueError: the ledger is closed.
+        """
+        with self._closing:
+            if self.fd < 0:
+                raise ValueError("the ledger is closed")
+            return read(self.fd, size, offset)
+
     def close(self) -> None:
         """Let the memory go."""
         for view in (self._words, self._times, self._records, self._dump, self._view):
             view.release()
         self._memory.close()
+        with self._closing:
+            if self.fd >= 0:
+                os.close(self.fd)
+                self.fd = -1
 
 
 def make() -> tuple[Ledger, Callable[[], Any]]:
@@ -159,9 +186,9 @@ def make() -> tuple[Ledger, Callable[[], Any]]:
     if sys.platform == "win32":
         tag = f"concurkit-{os.getpid()}-{os.urandom(8).hex()}"
         return Ledger(mmap.mmap(-1, SIZE, tagname=tag)), lambda: tag
-    fd = _anonymous_file()
+    fd = anonymous_file()
     os.ftruncate(fd, SIZE)
-    return Ledger(mmap.mmap(fd, SIZE)), Descriptor(fd)
+    return Ledger(mmap.mmap(fd, SIZE), fd), Descriptor(os.dup(fd))
 
 
 def open_in_worker(handle: Any) -> Ledger:
@@ -169,7 +196,7 @@ def open_in_worker(handle: Any) -> Ledger:
     if sys.platform == "win32":
         return Ledger(mmap.mmap(-1, SIZE, tagname=handle))
     fd = handle.detach()
-    os.lseek(fd, _END_OF_RECORDS, os.SEEK_SET)
+    os.lseek(fd, _END_OF_RECORDS, os.SEEK_SET)  # for faulthandler
     return Ledger(mmap.mmap(fd, SIZE), fd)
 
 
@@ -202,7 +229,7 @@ def _same(value: Any) -> Any:
     return value
 
 
-def _anonymous_file() -> int:
+def anonymous_file() -> int:
     """A file without a name."""
     if hasattr(os, "memfd_create"):
         return os.memfd_create("concurkit")

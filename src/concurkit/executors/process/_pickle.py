@@ -5,7 +5,7 @@ from __future__ import annotations
 import io
 import pickle
 import traceback
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from multiprocessing.reduction import ForkingPickler
 from types import FunctionType, MethodType
 from typing import Any
@@ -13,8 +13,13 @@ from typing import Any
 from ..._task import shown
 from ...exceptions import RemoteError, RemoteTraceback
 from ._modules import NAMED, by_name
+from ._views import reduced_view
 
 loads = pickle.loads
+
+# Buffers from this size on travel beside the pickle; below it the pipe is as quick.
+LARGE = 1 << 17
+
 _PROTOCOL = pickle.HIGHEST_PROTOCOL
 
 
@@ -28,19 +33,41 @@ class _Plain(ForkingPickler):
     def reducer_override(self, obj: Any) -> Any:
         if isinstance(obj, NAMED) and not by_name(obj):
             raise _ByValueError
-        return NotImplemented
+        return reduced_view(obj) if isinstance(obj, memoryview) else NotImplemented
 
 
-def dumps(value: Any) -> bytes:
-    """*value* as bytes; lambdas, closures and what is of `__main__` by value."""
+def dumps(value: Any, aside: list[pickle.PickleBuffer] | None = None) -> bytes:
+    """*value* as bytes; lambdas, closures and what is of `__main__` by value.
+
+    Large buffers are put *aside*, in order, if there is a list for them; `loads` needs them.
+    """
+    callback = None if aside is None else _putting(aside)
     buffer = io.BytesIO()
     try:
-        _Plain(buffer, _PROTOCOL).dump(value)
+        _Plain(buffer, _PROTOCOL, True, callback).dump(value)
     except Exception:
         from . import _by_value
 
-        return _by_value.dumps(value, _PROTOCOL)
+        if aside is not None:
+            aside.clear()
+        return _by_value.dumps(value, _PROTOCOL, callback)
     return buffer.getvalue()
+
+
+def _putting(aside: list[pickle.PickleBuffer]) -> Callable[[pickle.PickleBuffer], bool]:
+    """What pickle asks of each buffer: whether it is to stay in the stream."""
+
+    def put(buffer: pickle.PickleBuffer) -> bool:
+        try:
+            with buffer.raw() as view:
+                if view.nbytes < LARGE:
+                    return True
+        except BufferError:  # it has gaps
+            return True
+        aside.append(buffer)
+        return False
+
+    return put
 
 
 # Values of these types need no care: pickle takes them as they are and always rebuilds them.
@@ -52,9 +79,9 @@ def plain(values: Iterable[Any]) -> bool:
     return _PLAIN.issuperset(map(type, values))
 
 
-def dumps_items(items: Iterable[Any]) -> bytes:
+def dumps_items(items: Iterable[Any], aside: list[pickle.PickleBuffer] | None = None) -> bytes:
     """What `dumps` gives for a list of items, with a short way for plain ones."""
-    return pickle.dumps(items, _PROTOCOL) if plain(items) else dumps(items)
+    return pickle.dumps(items, _PROTOCOL) if plain(items) else dumps(items, aside)
 
 
 # ---- what can't be pickled ----------------------------------------------------------------------

@@ -5,6 +5,7 @@ from __future__ import annotations
 import concurrent.futures.process  # noqa: F401 - its exit hook must be registered before ours  # pyright: ignore[reportUnusedImport]
 import contextlib
 import threading
+from collections.abc import Iterable
 from concurrent.futures import Future, ProcessPoolExecutor
 from multiprocessing import connection
 from queue import SimpleQueue
@@ -14,7 +15,7 @@ from ..._batch import Report, clock
 from ...exceptions import InitializerError, WorkerCrashedError
 from .. import _exit
 from .._pool import Crew
-from . import _ledger, _pipe, _wire, _worker
+from . import _ledger, _pipe, _returns, _wire, _worker
 from ._crash import Crash
 from ._flight import ProcessFlight
 from ._memory import resident
@@ -22,6 +23,7 @@ from ._pickle import Wire, loads, unpack_error
 from ._plan import Plan
 from ._relay import replay
 from ._start import SeatContext
+from ._store import Hold, Store
 
 _exit.register()
 
@@ -40,13 +42,15 @@ _KILLED = -9
 _LOOK_EVERY = 0.05
 _IDLE_SIZE = 64 << 20
 
+_ABOUT_THE_WORKER = frozenset({_wire.UNFIT, _wire.SPENT, _wire.LOG, _wire.LETGO})
+
 _forking = threading.Lock()
 
 
 class ProcessSeat:
     """A process that runs batches as they come; a thread of ours reads what it answers."""
 
-    def __init__(self, crew: Crew, plan: Plan) -> None:
+    def __init__(self, crew: Crew, plan: Plan, store: Store | None) -> None:
         crew.numbers += 1
         self.name = f"process worker {crew.numbers}"
         self.load = 0
@@ -69,6 +73,9 @@ class ProcessSeat:
         self._tasks: connection.Connection | None = None
         self._control: connection.Connection | None = None
         self._ledger, self._handle = _ledger.make()
+        self._store = store
+        self._shared = None if store is None else store.enter()
+        self._holds: dict[int, Hold] = {}
         self._thread = threading.Thread(
             target=self._live, name=f"concurkit {self.name}", daemon=True
         )
@@ -82,6 +89,8 @@ class ProcessSeat:
             message = None if over else flight.message(self._known)
             if message is not None:
                 self._flights[flight.id] = flight
+                if flight.hold is not None:
+                    self._holds[flight.id] = flight.hold
                 self._send(message)
                 return
         if over:  # the process died while the flight was on its way here
@@ -119,6 +128,10 @@ class ProcessSeat:
             return self._ledger.records()
         except ValueError:  # closed: the process is gone
             return []
+
+    def open_record(self, record: bytes | memoryview) -> tuple[list[Any], Any, list[float]]:
+        """What a record of this process says."""
+        return _returns.open_record(self._ledger, record)
 
     def hold(self, value: bool) -> None:
         with contextlib.suppress(ValueError):
@@ -189,6 +202,7 @@ class ProcessSeat:
             trouble = error
             self.kill()
         self._wait_until_gone()
+        self._let_go(list(self._holds))
         self._report_end(trouble)
         self._leave_nothing(results)
 
@@ -214,13 +228,12 @@ class ProcessSeat:
             1,
             mp_context=cast("Any", self._context),
             initializer=_worker.prepare,
-            initargs=(tasks_out, control_out, results_in, self._handle(), terms),
+            initargs=(tasks_out, control_out, results_in, self._handle(), self._shared, terms),
         )
         served = self._pool.submit(_worker.serve)
         for theirs in (tasks_out, control_out, results_in):
             theirs.close()
-        if isinstance(self._handle, _ledger.Descriptor):
-            self._handle.close()
+        self._close_handles()
         served.add_done_callback(self._note_end)
         with self._lock:
             self._tasks, self._control = tasks, control
@@ -267,19 +280,14 @@ class ProcessSeat:
 
     def _handle_reply(self, message: bytes | bytearray) -> None:
         kind, number, count, since, busy = _wire.REPLY.unpack_from(message)
-        if kind == _wire.UNFIT:
-            self._refuse_all(*loads(_wire.records(message)[0]))
-        elif kind == _wire.LOG:
-            self._replay(number, count, _wire.records(message)[0])
-            return
-        elif kind == _wire.SPENT:
-            for unbegun in self._retire():
-                unbegun.finish(Report())
-        flight = self._flights.get(number)
-        if flight is None:
+        if kind in _ABOUT_THE_WORKER:
+            self._handle_news(message)
             return
         found = _wire.records(message)
-        if kind == _wire.UNREAD:
+        flight = self._flights.get(number)
+        if flight is None:
+            pass
+        elif kind == _wire.UNREAD:
             self._free(number)
             flight.unread(unpack_error(loads(found[0])))
         elif kind == _wire.KEPT:
@@ -292,6 +300,29 @@ class ProcessSeat:
             if kind == _wire.END:
                 self._free(number)
                 flight.landed(since, busy)
+                if self._store is not None:
+                    self._store.trim()  # now, so that the run's next batch found what it needs
+        _returns.acknowledge(self._ledger, found)
+
+    def _handle_news(self, message: bytes | bytearray) -> None:
+        """Take in what the worker says of itself, and what its tasks log."""
+        kind, number, count, _, _ = _wire.REPLY.unpack_from(message)
+        if kind == _wire.LETGO:
+            self._let_go([number])
+        elif kind == _wire.LOG:
+            self._replay(number, count, _wire.records(message)[0])
+        elif kind == _wire.UNFIT:
+            self._refuse_all(*loads(_wire.records(message)[0]))
+        else:
+            for unbegun in self._retire():
+                unbegun.finish(Report())
+
+    def _let_go(self, flights: Iterable[int]) -> None:
+        """The process no longer uses shared memory that these were given."""
+        with self._lock:
+            holds = [self._holds.pop(number) for number in flights if number in self._holds]
+        for hold in holds:
+            hold.release()
 
     def _replay(self, number: int, position: int, data: memoryview) -> None:
         """Take a log record or a warning home."""
@@ -379,9 +410,15 @@ class ProcessSeat:
                         pipe.close()
             self._control = None
         self._crew.forget(self)
-        if isinstance(self._handle, _ledger.Descriptor):
-            self._handle.close()
+        self._close_handles()
         self._ledger.close()
+        if self._store is not None:
+            self._store.leave()
+
+    def _close_handles(self) -> None:
+        for handle in (self._handle, self._shared):
+            if isinstance(handle, _ledger.Descriptor):
+                handle.close()
 
     def _died_in_initializer(self, flights: list[ProcessFlight]) -> None:
         """The initializer has crashed the process: others would fare no better."""

@@ -27,7 +27,7 @@ class WorkerTerms(NamedTuple):
 # To the worker: flight, token of the run's setting, length of its bytes, flags, share, hint (how
 # many seconds a task is expected to take); then the setting's bytes and the items'.
 BATCH = struct.Struct("<QQIBId")
-TIMED, EXACT, TASKS, SINGLE, FAST = 1, 2, 4, 8, 16
+TIMED, EXACT, TASKS, SINGLE, FAST, PARCEL = 1, 2, 4, 8, 16, 32
 
 CLOSE = b""  # no more to come
 
@@ -39,7 +39,7 @@ RECALL = struct.Struct("<QB")
 # has run max_tasks or takes more than max_memory. LOG: a log record or a warning, with the position
 # of the task that runs.
 REPLY = struct.Struct("<BQQdd")
-PART, END, KEPT, UNREAD, UNFIT, SPENT, LOG = range(7)
+PART, END, KEPT, UNREAD, UNFIT, SPENT, LOG, LETGO = range(8)
 LENGTH = 8
 
 # A run's setting is sent to a worker once; so many are kept there.

@@ -25,9 +25,11 @@ from ..._outside import of_process
 from ..._setup import Setup
 from ...exceptions import ResultNotPicklableError, TaskNotPicklableError
 from . import _ledger, _pipe
+from ._lent import Lent
 from ._memory import peak, resident
-from ._pickle import culprit, dumps, loads, pack_error, plain
+from ._pickle import LARGE, culprit, dumps, loads, pack_error, plain
 from ._relay import Relay, apply
+from ._returns import Returns, is_large, plain_record
 from ._wire import (
     BATCH,
     CLOSE,
@@ -36,7 +38,9 @@ from ._wire import (
     FAST,
     KEPT,
     LENGTH,
+    LETGO,
     LOG,
+    PARCEL,
     PART,
     RECALL,
     REPLY,
@@ -65,12 +69,15 @@ class _Worker:
         control: connection.Connection,
         results: connection.Connection,
         ledger: _ledger.Ledger,
+        lent: Lent,
         terms: WorkerTerms,
     ) -> None:
         self._tasks = tasks
         self._control = control
         self._results = results
         self._ledger = ledger
+        self._lent = lent
+        self._returns = Returns(ledger)
         self._terms = terms
         self._left = terms.max_tasks  # how many tasks more it may run
         self._pid = os.getpid()
@@ -99,6 +106,7 @@ class _Worker:
                     return
                 self._take(message)
                 del message
+                self._let_go()
                 if self._is_spent():
                     self._send(SPENT, 0, 0, 0.0, 0.0, [])
                     return
@@ -141,7 +149,9 @@ class _Worker:
         rest = memoryview(message)[BATCH.size :]
         try:
             fn, context = self._setting(token, share, rest[:length])
-            items = loads(rest[length:])
+            items = (
+                self._lent.loads(flight, rest[length:]) if flags & PARCEL else loads(rest[length:])
+            )
         except BaseException as error:
             with self._turn:
                 self._begun = flight
@@ -152,6 +162,9 @@ class _Worker:
             items = items[:most]
         progress = Progress(items)
         progress.belongings = self._belongings
+        kept = len(items)
+        del items
+        self._let_go()  # what was copied
         with self._turn:
             self._begun = flight
             if flight in self._recalled:
@@ -159,8 +172,8 @@ class _Worker:
                 return
             self._progress = progress
             self._ledger.begin(flight, clock())
-        if len(items) < count:
-            self._send(KEPT, flight, len(items), 0.0, 0.0, [])
+        if kept < count:
+            self._send(KEPT, flight, kept, 0.0, 0.0, [])
         job = Job(
             None if flags & TASKS else fn,
             context,
@@ -209,9 +222,11 @@ class _Worker:
             if not count:
                 break
             took = clock() - now
+            if progress.failures and self._lent.uses(flight):
+                self._lent.remark(progress.failures)
             busy += took
             if progress.todo.kept == 1 and not first:  # the reply itself is the account
-                unsent.extend(_records(progress, 0))
+                unsent.extend(_records(progress, 0, self._returns))
             else:
                 self._account(flight, progress, first, unsent)
             if job.fast and progress.failures:
@@ -222,20 +237,30 @@ class _Worker:
             if not job.exact:
                 size = _window(size, took / count)
             now = clock()
+        count = len(values)
         if self._left is not None:
-            self._left -= len(values)
+            self._left -= count
         ledger.took(peak())
-        self._send(END, flight, len(values), start, busy, unsent)
+        if self._lent.uses(flight):  # so that what no task kept is let go before the batch ends
+            progress.forget()
+            self._let_go()
+        self._send(END, flight, count, start, busy, unsent)
 
     def _account(self, flight: int, progress: Progress, first: int, unsent: list[bytes]) -> None:
         """Put down what ended since *first* so that it outlives this process."""
-        for data in _records(progress, first):
+        for data in _records(progress, first, self._returns):
             unsent.append(data)
-            if not self._ledger.record(data):
+            # A large one is sent at once: when it was taken, its memory is used again.
+            if not self._ledger.record(data) or is_large(data):
                 self._send(PART, flight, 0, 0.0, 0.0, unsent)
                 self._ledger.sent()
                 unsent.clear()
         self._ledger.ended(len(progress.values))
+
+    def _let_go(self) -> None:
+        """Tell of which batches' shared memory nothing is in use any more."""
+        for flight in self._lent.let_go():
+            self._send(LETGO, flight, 0, 0.0, 0.0, [])
 
     def _send(
         self, kind: int, flight: int, number: int, since: float, busy: float, records: list[bytes]
@@ -300,9 +325,9 @@ class _Worker:
             os._exit(1)
 
 
-def _dump_stack_to(file: int | None) -> None:
+def _dump_stack_to(file: int) -> None:
     """Have faulthandler write there what a segfault or an abort interrupts."""
-    if file is not None:
+    if file >= 0:
         options: dict[str, Any] = {"c_stack": False} if sys.version_info >= (3, 14) else {}
         faulthandler.enable(file, all_threads=False, **options)
 
@@ -314,35 +339,39 @@ def _window(size: int, each: float) -> int:
     return max(1, min(size * 8, int(_WINDOW / max(each, 1e-8))))
 
 
-def _records(progress: Progress, first: int) -> list[bytes]:
+def _records(progress: Progress, first: int, returns: Returns) -> list[bytes]:
     """What ended since *first*, in as few pickles as will do."""
     values, ends = progress.values[first:], progress.ends[first:]
     failures = {at: error for at, error in progress.failures if at >= first}
     if not failures:
-        if plain(values):  # one pickle for all: none of them can fail to be rebuilt
-            return [_placed(first, pickle.dumps((values, None, ends), pickle.HIGHEST_PROTOCOL))]
+        if plain(values) and not (len(values) == 1 and _is_large(values[0])):
+            # One pickle for all: none of them can fail to be rebuilt.
+            data = pickle.dumps((values, None, ends), pickle.HIGHEST_PROTOCOL)
+            return [plain_record(first, data)]
     return [
-        _record(first + i, value, failures.get(first + i), ends[i : i + 1])
+        _record(first + i, value, failures.get(first + i), ends[i : i + 1], returns)
         for i, value in enumerate(values)
     ]
 
 
-def _record(position: int, value: Any, error: BaseException | None, ends: list[float]) -> bytes:
+def _is_large(value: Any) -> bool:
+    return type(value) is bytes and len(value) >= LARGE
+
+
+def _record(
+    position: int, value: Any, error: BaseException | None, ends: list[float], returns: Returns
+) -> bytes:
     """What one task came to; a result that can't be pickled is a failure."""
     if error is None:
         try:
-            return _placed(position, dumps(([value], None, ends)))
+            return returns.record(position, ([value], None, ends))
         except BaseException as reason:
             error = ResultNotPicklableError(
                 f"the result can't be sent back to the caller's process: {culprit(value, 'result')}"
                 f" can't be pickled ({reason}). Return plain data, or use mode='thread'."
             )
             error.__cause__ = reason
-    return _placed(position, dumps(([None], pack_error(error), ends)))
-
-
-def _placed(position: int, data: bytes) -> bytes:
-    return position.to_bytes(4, "little") + data
+    return plain_record(position, dumps(([None], pack_error(error), ends)))
 
 
 def _unreadable(error: BaseException) -> BaseException:
@@ -362,6 +391,7 @@ def prepare(
     control: connection.Connection,
     results: connection.Connection,
     handle: Any,
+    shared: Any,
     terms: WorkerTerms,
 ) -> None:
     """Take over this seat's pipes; runs first in the new process."""
@@ -372,9 +402,10 @@ def prepare(
         os.environ.clear()
         os.environ.update(terms.environ)
     current_process().name = terms.name
+    lent = Lent(-1 if shared is None else shared.detach())
     ledger = _ledger.open_in_worker(handle)
-    _dump_stack_to(ledger.file)
-    _workers.append(_Worker(tasks, control, results, ledger, terms))
+    _dump_stack_to(ledger.fd)
+    _workers.append(_Worker(tasks, control, results, ledger, lent, terms))
 
 
 def serve() -> None:
