@@ -40,6 +40,7 @@ async def carry_out(engagement: Engagement) -> Any:
                     await slots.close()
             finally:
                 await caller.off_loop(lambda: engagement.finish(drive, launcher))
+                engagement.unlimit()
     return collector.result(drive)
 
 

@@ -112,6 +112,7 @@ class AsyncReading(Reading):
                     await self._slots.close()
             finally:
                 await self._caller.off_loop(lambda: self.engagement.finish(drive, self._launcher))
+            self.engagement.unlimit()
 
     def drop(self) -> None:
         """End the run though nobody waits for it: its `Run` is no more."""

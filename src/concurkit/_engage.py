@@ -9,11 +9,12 @@ from typing import Any, Protocol
 from ._batch import Job, inside, task_context
 from ._cpus import default_workers
 from ._drive import Drive
-from ._inner_threads import check_can_limit, limit_here
+from ._inner_threads import check_can_limit, limit_here, limiting
 from ._options import Options
 from ._orders import Block, Failed, Terms
 from ._registry import check_mode, executor_class
 from ._schedule import Schedule
+from ._setup import Setup
 from ._source import Source, read
 
 Inbox = Callable[[Any], None]
@@ -92,16 +93,28 @@ class Engagement:
         if self.mode == "serial" and (not self._inline or timed):
             # To give up a task that is overdue, or to leave an event loop free, it must run in
             # another thread: one, so that tasks still run one after another.
-            return executor_class("thread")(1, **options.setup._asdict())
+            return executor_class("thread")(1, **self._thread_setup()._asdict())
         if self.kept:
             mode = self.options.mode
             return mode if not self._inline else mode.reachable()
         if self.mode == "serial":
             return executor_class("serial")(**options.setup._asdict())
-        more: dict[str, Any] = options.setup._asdict()
+        setup = self._thread_setup() if self.mode == "thread" else options.setup
+        more: dict[str, Any] = setup._asdict()
         if self.mode == "process":
             more["inner_threads"] = options.inner_threads
         return executor_class(self.mode)(workers, **more)
+
+    def _thread_setup(self) -> Setup:
+        """What threads do first: OpenMP's limit holds in the thread that sets it."""
+        inner = self.options.inner_threads
+        return limiting(self.options.setup, inner) if isinstance(inner, int) else self.options.setup
+
+    def unlimit(self) -> None:
+        """Let native libraries have their threads again; in the thread that started the run."""
+        limits, self._limits = self._limits, None
+        if limits is not None:
+            limits.restore_original_limits()
 
     def drive(
         self,
@@ -163,8 +176,6 @@ class Engagement:
         drive.close()
         if launcher is not self.options.mode:
             launcher.shutdown()
-        if self._limits is not None:
-            self._limits.restore_original_limits()
         self.source.close()
 
     def lending(self) -> AbstractContextManager[None]:

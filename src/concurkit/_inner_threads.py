@@ -7,11 +7,13 @@ is imported. Arrow reads OMP_NUM_THREADS too.
 from __future__ import annotations
 
 from collections.abc import Mapping
+from functools import update_wrapper
 from importlib.util import find_spec
 from typing import Any, Literal, TypeAlias
 
 from ._arguments import whole
 from ._cpus import cpu_count
+from ._setup import Setup
 
 InnerThreads: TypeAlias = int | Literal["auto"] | None
 
@@ -67,3 +69,16 @@ def limit_here(number: int) -> Any:
     import threadpoolctl
 
     return threadpoolctl.threadpool_limits(number)
+
+
+def limiting(setup: Setup, number: int) -> Setup:
+    """*setup*, with the libraries limited in the calling thread first."""
+    initializer = setup.initializer
+
+    def initialize(*args: Any) -> Any:
+        limit_here(number)
+        return None if initializer is None else initializer(*args)
+
+    if initializer is not None:
+        update_wrapper(initialize, initializer)
+    return Setup(initialize, setup.initargs)

@@ -397,6 +397,7 @@ def carry_out(engagement: Engagement) -> Any:
             caller.run(drive)
     finally:
         engagement.finish(drive, launcher)
+        engagement.unlimit()
         if not had_loop:  # serial tasks may have made one for this thread
             close_loop(unless_held=True)
     return collector.result(drive)

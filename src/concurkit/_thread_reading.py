@@ -124,6 +124,7 @@ class ThreadReading(Reading):
             return
         self._lending.__exit__(None, None, None)
         self.engagement.finish(self.drive, self._launcher)
+        self.engagement.unlimit()
         if not self._had_loop:  # serial tasks may have made one for this thread
             close_loop(unless_held=True)
 
