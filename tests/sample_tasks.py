@@ -19,7 +19,14 @@ from types import ModuleType
 from typing import Any, NoReturn
 from uuid import uuid4
 
-from concurkit import Task, aio, check_cancelled, iter_concurrently, run_concurrently
+from concurkit import (
+    Task,
+    aio,
+    check_cancelled,
+    iter_concurrently,
+    per_worker,
+    run_concurrently,
+)
 from concurkit.exceptions import TaskCancelledError
 
 # ---- what async tasks wait with; imported late, since each new worker would pay for it ----------
@@ -679,3 +686,73 @@ def time_of_checks(count: int) -> float:
     for _ in range(count):
         check_cancelled()
     return time.perf_counter() - start
+
+
+# ---- what a worker does before its first task ---------------------------------------------------
+
+worker_words = per_worker(list[str])
+
+
+def set_up(path: str, word: str) -> None:
+    """Note in a file where this runs, and keep *word* as the worker's."""
+    append(path, f"{os.getpid()} {threading.get_ident()}")
+    worker_words().append(word)
+
+
+async def set_up_async(path: str, word: str) -> None:
+    """Do the same after a turn of the loop."""
+    await turn()
+    set_up(path, word)
+
+
+def words_here(place: str, guests: int) -> tuple[str, list[str]]:
+    """Once all guests have come: where this runs, and the worker's words."""
+    meet(place, guests)
+    return f"{os.getpid()} {threading.get_ident()}", list(worker_words())
+
+
+async def words_here_async(place: str, guests: int) -> tuple[str, list[str]]:
+    """Do the same off the loop's time."""
+    await meet_async(place, guests)
+    return f"{os.getpid()} {threading.get_ident()}", list(worker_words())
+
+
+async def append_and_raise_async(path: str, kind: type[BaseException], *args: Any) -> NoReturn:
+    """Add a line to a file and raise, after a turn of the loop."""
+    await turn()
+    append_and_raise(path, kind, *args)
+
+
+def append_and_wait_to_raise(path: str, gate: str) -> NoReturn:
+    """Add a line to a file; raise once there is a file *gate*."""
+    append(path, "attempt")
+    fail_when_there(gate, OSError, 5, "no model")
+
+
+def fail_without(path: str) -> None:
+    """Raise unless there is a file at *path*."""
+    if not os.path.exists(path):
+        raise OSError(5, "no model")
+
+
+def append_pid_or_die(path: str, word: int, how: str | None) -> int:
+    """Add this process and *word* to a file, then die in that way, or give *word* back."""
+    append(path, f"{os.getpid()} {word}")
+    return int(die_or_give(how, word))
+
+
+KEPT: list[bytearray] = []
+
+
+def keep(size: int) -> int:
+    """Take so much memory for good; return the id of the process."""
+    KEPT.append(bytearray(b"x") * size)
+    return os.getpid()
+
+
+def grow(step: int, most: int) -> None:
+    """Take more and more memory up to *most*, then wait to be killed."""
+    for _ in range(most // step):
+        keep(step)
+        time.sleep(0.002)
+    time.sleep(60)

@@ -16,7 +16,7 @@ from typing import Any
 
 _HEADER = 128
 _END_OF_RECORDS = 1 << 16
-SIZE = _END_OF_RECORDS + (1 << 13)  # behind the records, what faulthandler writes
+SIZE = 2 * _END_OF_RECORDS  # behind the records, what faulthandler writes
 
 # Words of the header.
 _FLIGHT, _ENDED, _SINCE, _HOLD, _WINDOW, _USED, _BEGUN, _STAGE, _PEAK, _TAKEN = range(10)
