@@ -15,7 +15,7 @@ import sys
 import threading
 import time
 from collections.abc import AsyncIterator, Callable, Iterator
-from concurrent.futures import Executor
+from concurrent.futures import Executor, ThreadPoolExecutor
 from contextlib import asynccontextmanager, contextmanager
 from contextvars import copy_context
 from functools import partial
@@ -834,7 +834,9 @@ def test_two_loops_of_one_worker_do_not_share_what_was_made_on_one(mode: str, pa
 
     async def both() -> list[str]:
         first = (await value()).name
-        second, _ = await asyncio.to_thread(asyncio.run, use_awaited(value))
+        with ThreadPoolExecutor(1) as own:  # the loop's own threads stay as long as the loop
+            loop = asyncio.get_running_loop()
+            second, _ = await loop.run_in_executor(own, asyncio.run, use_awaited(value))
         return [first, second, (await value()).name]
 
     [(first, second, third)] = run_concurrently([both], mode=mode)

@@ -255,15 +255,16 @@ def test_a_function_is_pickled_once_for_all_its_tasks(
     pickled = []
     valued = []
     dumps, dumps_by_value = _pickle.dumps, _by_value.dumps
-    monkeypatch.setattr(_flight, "dumps", lambda value: pickled.append(value) or dumps(value))
+    monkeypatch.setattr(_flight, "dumps", lambda value: pickled.append(value[0]) or dumps(value))
     monkeypatch.setattr(
-        _by_value, "dumps", lambda *given: valued.append(given[0]) or dumps_by_value(*given)
+        _by_value, "dumps", lambda *given: valued.append(given[0][0]) or dumps_by_value(*given)
     )
 
     values = run_concurrently(Task.map(function, range(10_000)), mode=warm_processes)
 
     assert [function(x) for x in range(10_000)] == values
     assert ([function], [function] * by_value) == (pickled, valued)
+    monkeypatch.undo()
     assert by_name == (sample_tasks.__name__.encode() in dumps(function))
 
 

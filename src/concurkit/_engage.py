@@ -107,8 +107,10 @@ class Engagement:
 
     def _thread_setup(self) -> Setup:
         """What threads do first: OpenMP's limit holds in the thread that sets it."""
-        inner = self.options.inner_threads
-        return limiting(self.options.setup, inner) if isinstance(inner, int) else self.options.setup
+        inner, setup = self.options.inner_threads, self.options.setup
+        if self.kept:  # a serial executor, whose tasks are run in a thread instead
+            setup = self.options.mode.setup
+        return limiting(setup, inner) if isinstance(inner, int) else setup
 
     def unlimit(self) -> None:
         """Let native libraries have their threads again; in the thread that started the run."""

@@ -56,10 +56,12 @@ class Run(Iterator[R_co]):
         try:
             result: R_co = ready.popleft()
         except IndexError:
-            return self._wait()
-        if len(ready) <= self._reading.mark:
-            self._report()
-        return result
+            pass  # and no context for what is raised next
+        else:
+            if len(ready) <= self._reading.mark:
+                self._report()
+            return result
+        return self._wait()
 
     def __enter__(self) -> Self:
         with self._lock:

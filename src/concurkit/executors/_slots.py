@@ -125,21 +125,34 @@ class Slots:
     async def close(self) -> None:
         """Let the slots end, wait until those not abandoned are gone, close what is theirs."""
         self._empty = anyio.Event()
+        self._let_end()
+        try:
+            if self._count > 0:
+                await self._empty.wait()
+        except GeneratorExit:  # the loop is gone: nothing can be awaited any more
+            raise
+        except BaseException:
+            await self._close_belongings()
+            raise
+        await self._close_belongings()
+
+    async def _close_belongings(self) -> None:
+        with anyio.CancelScope(shield=True):
+            await self.belongings.aclose()
+
+    def dismiss(self) -> None:
+        """Close, without anybody waiting for it."""
+        if self.belongings.values:
+            self._spawn(self.close)
+        else:
+            self._let_end()
+
+    def _let_end(self) -> None:
         self._closed = True
         if self._setting_up is not None:
             self._setting_up.stop(-1)
         while self._parked:
             self._parked.pop().set()
-        try:
-            if self._count > 0:
-                await self._empty.wait()
-        finally:
-            with anyio.CancelScope(shield=True):
-                await self.belongings.aclose()
-
-    def dismiss(self) -> None:
-        """Close, without anybody waiting for it."""
-        self._spawn(self.close)
 
     def _wake(self) -> None:
         if not self._ready:
@@ -188,8 +201,9 @@ class Slots:
             self._ready = True
             return
         unfit = self._setup.failed("the event loop", error)
-        while self._inbox:
-            self._inbox.popleft().refuse(unfit)
+        for flight in list(self._inbox):  # what comes once these are told may try again
+            if self.withdraw(flight):
+                flight.refuse(unfit)
 
     async def _serve(self) -> None:
         """One slot."""

@@ -79,8 +79,11 @@ class ThreadFlight:
             return Report()
         kept = self.progress.todo.take_back()  # first, so that no other task can start now
         running = len(self.progress.values)
-        if running >= kept:  # it has just ended by itself
-            return None
+        if running >= kept:
+            if self.seat is None or self.seat.ready:  # it has just ended by itself
+                return None
+            self.seat.give_up()  # its initializer may never end
+            return Report()
         if position not in (-1, running):  # and an innocent one has started
             self._tell(GaveBack(self.batch.number, kept))
             self._tell(Still(self.batch.number))
@@ -124,6 +127,7 @@ class ThreadSeat:
         self._setup = setup
         self._inbox: SimpleQueue[ThreadFlight | None] = SimpleQueue()
         self._abandoned = False
+        self.ready = False
         self._host = ThreadPoolExecutor(1, thread_name_prefix=f"concurkit-{crew.numbers}")
         self._thread: threading.Thread | None = None
         self.give = self._inbox.put
@@ -155,6 +159,7 @@ class ThreadSeat:
             if error is not None:
                 self._give_way(error)
                 return
+            self.ready = True
             while True:
                 flight = self._inbox.get()
                 if flight is None:

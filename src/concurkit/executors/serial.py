@@ -49,7 +49,7 @@ class SerialExecutor(Executor):
         initargs: tuple[Any, ...] = (),
     ) -> None:
         self.closed: bool = False
-        self._setup = Setup.check(initializer, initargs)
+        self.setup = self._setup = Setup.check(initializer, initargs)
         self._belongings = Belongings()
         weakref.finalize(self, self._belongings.close)  # dropped, or left open at the end
 

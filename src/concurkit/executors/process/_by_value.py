@@ -21,6 +21,7 @@ from typing import Any
 import cloudpickle
 
 from ._modules import CACHED, by_name, findable
+from ._namespaces import is_of_a_module, reduced_function
 from ._variables import reduced_variable
 from ._views import reduced_view
 
@@ -46,7 +47,24 @@ class _Pickler(cloudpickle.Pickler):  # type: ignore[misc]
         if isinstance(obj, type) and isinstance(reduced, tuple) and len(reduced) == 6:
             make, args, state, _, _, fill = reduced
             return _class, (_number(obj), make, args), (fill, state), None, None, _fill
+        if type(obj) is FunctionType and type(reduced) is tuple and is_of_a_module(obj):
+            return reduced_function(obj, reduced, _bytes_of)
         return reduced
+
+
+class _Looker(_Pickler):
+    """Writes what shows whether a value has changed: of functions and classes, which they are."""
+
+    def reducer_override(self, obj: Any) -> Any:
+        if isinstance(obj, FunctionType | type):
+            return str, (_number(obj),)
+        return super().reducer_override(obj)
+
+
+def _bytes_of(value: Any) -> bytes:
+    buffer = io.BytesIO()
+    _Looker(buffer).dump(value)
+    return buffer.getvalue()
 
 
 def _send_by_value(module: str) -> None:
@@ -76,12 +94,12 @@ def _noted(cached: Any) -> dict[str, Any]:
 # has a number here: one that is known is taken as it is, unless it came from elsewhere anyway.
 
 _lock = threading.RLock()  # making a class may run anything
-_numbers: weakref.WeakKeyDictionary[type, str] = weakref.WeakKeyDictionary()
-_classes: weakref.WeakValueDictionary[str, type] = weakref.WeakValueDictionary()
+_numbers: weakref.WeakKeyDictionary[Any, str] = weakref.WeakKeyDictionary()
+_classes: weakref.WeakValueDictionary[str, Any] = weakref.WeakValueDictionary()
 _received: weakref.WeakSet[type] = weakref.WeakSet()
 
 
-def _number(cls: type) -> str:
+def _number(cls: Any) -> str:
     with _lock:
         if cls not in _numbers:
             _numbers[cls] = number = uuid.uuid4().hex

@@ -91,15 +91,17 @@ class Crash:
 
 
 _FRAME = re.compile(r'^  File "(.*)", line (?:\d+|\?\?\?) in (.*)$')
-_OURS = ("run_quickly", "run_some")
+_OURS = re.compile(r"concurkit.(_batch|_setup|_worker_loop)\.py$")
+_BETWEEN = re.compile(_OURS.pattern + r"|asyncio.(runners|base_events|events)\.py$")
 
 
 def python_stack(dump: str) -> str:
     """The frames of the task from what faulthandler wrote, without ours below them."""
-    lines = [line for line in dump.splitlines() if _FRAME.match(line)]
-    for at in range(len(lines) - 1, -1, -1):
-        found = _FRAME.match(lines[at])
-        assert found is not None
-        if found[2] in _OURS and "concurkit" in found[1]:
-            return "\n".join(lines[:at])
-    return "\n".join(lines)
+    frames = [found for found in map(_FRAME.match, dump.splitlines()) if found is not None]
+    ours = [at for at, frame in enumerate(frames) if _OURS.search(frame[1])]
+    if ours:  # the lowest may have others above it, of runs inside the task
+        lowest = ours[-1]
+        while lowest and _BETWEEN.search(frames[lowest - 1][1]):
+            lowest -= 1
+        frames = frames[:lowest]
+    return "\n".join(frame[0] for frame in frames)

@@ -221,7 +221,11 @@ class ProcessFlight:
         batch, fn = self.batch, self.job.fn
         if position >= len(batch.items):
             return "a task"
-        name = name_of(batch.items[position].fn if fn is None else fn)
+        name = (
+            name_of(fn)
+            if fn is not None
+            else batch.items[position].name or name_of(batch.items[position].fn)
+        )
         return f"task {batch.indices[position]} {name}"
 
     def finish(self, report: Report) -> None:

@@ -22,7 +22,7 @@ def check_size(value: object, name: str) -> int | None:
         return None
     if not isinstance(value, str):
         return whole(value, name, "a text such as '2GiB', or None for no limit")
-    match = re.fullmatch(r"\s*([\d_]+(?:\.\d*)?|\.\d+)\s*([kmgt]?i?)b?\s*", value.lower())
+    match = re.fullmatch(r"\s*(\d{1,15}(?:_\d{3})*(?:\.\d*)?|\.\d+)\s*([kmgt]?i?)b?\s*", value.lower())
     unit = match and (_UNITS | _BINARY).get(match[2])
     size = int(float(match[1].replace("_", "")) * unit) if match and unit else 0
     if size < 1:

@@ -372,6 +372,14 @@ class ProcessSeat:
     def _report_end(self, trouble: BaseException | None) -> None:
         """Say what became of the flights that this seat still had."""
         flights = self._take_flights()
+        try:
+            self._report_flights(flights, trouble)
+        except BaseException as error:  # a fault of ours: nobody may wait in vain
+            self._crew.lost(self)
+            for flight in flights:
+                flight.finish(Report(lost=error, since=clock(), worker=self.name))
+
+    def _report_flights(self, flights: list[ProcessFlight], trouble: BaseException | None) -> None:
         running, _, _ = self.look()
         if self._stage() == _ledger.INITIALIZING and not self._kill:
             self._died_in_initializer(flights)
