@@ -13,6 +13,8 @@ _UNITS = {"": 1, "k": 10**3, "m": 10**6, "g": 10**9, "t": 10**12}
 _BINARY = {"ki": 2**10, "mi": 2**20, "gi": 2**30, "ti": 2**40}
 _CHOICES = "a number of bytes from 1 up, a text such as '2GiB' or '500MB', or None for no limit"
 
+_SIZE = re.compile(r"\s*(\d{1,15}(?:_\d{3})*(?:\.\d*)?|\.\d+)\s*([kmgt]?i?)b?\s*")
+
 _PAGE = os.sysconf("SC_PAGE_SIZE") if hasattr(os, "sysconf") else 4096
 
 
@@ -22,7 +24,7 @@ def check_size(value: object, name: str) -> int | None:
         return None
     if not isinstance(value, str):
         return whole(value, name, "a text such as '2GiB', or None for no limit")
-    match = re.fullmatch(r"\s*(\d{1,15}(?:_\d{3})*(?:\.\d*)?|\.\d+)\s*([kmgt]?i?)b?\s*", value.lower())
+    match = _SIZE.fullmatch(value.lower())
     unit = match and (_UNITS | _BINARY).get(match[2])
     size = int(float(match[1].replace("_", "")) * unit) if match and unit else 0
     if size < 1:
