@@ -454,6 +454,30 @@ def test_spare_memory_has_a_limit(
         assert os.fstat(store(processes)._fd).st_blocks * 512 <= 3 * MB
 
 
+@pytest.mark.parametrize("how", ["returns it", "raises"])
+def test_what_a_task_returned_or_raised_holds_nothing(one: ProcessExecutor, how: str) -> None:
+    """Though a result, or the frames of an error, refer to the argument."""
+    task = big_tasks.give if how == "returns it" else big_tasks.large_error
+
+    run_concurrently(Task.map(task, [BIG] * 4), mode=one, on_error="collect")
+
+    until(lambda: not in_use(one))
+
+
+def test_a_large_buffer_with_what_pickle_refuses(warm_processes: Any) -> None:
+    """It is pickled by value from the start, and the buffer goes but once."""
+    value = {"array": BIG, "function": lambda x: x + 1}
+
+    [(total, two)] = run_concurrently(
+        [Task(lambda v: (v["array"].sum(), v["function"](1)), value)], mode=warm_processes
+    )
+    [back] = run_concurrently([Task(big_tasks.give, value)], mode=warm_processes)
+
+    assert (BIG.sum(), 2) == (total, two)
+    assert np.array_equal(BIG, back["array"])
+    assert 3 == back["function"](2)
+
+
 @pytest.mark.skipif(sys.platform != "linux", reason="elsewhere it stays until it is needed")
 def test_an_idle_worker_keeps_little_of_its_results(one: ProcessExecutor) -> None:
     """However large they were."""
@@ -538,28 +562,24 @@ def test_a_timeout_with_large_data_under_way(processes: ProcessExecutor) -> None
     assert 0 == in_use(processes)
 
 
-def test_what_is_sent_again_is_still_the_tasks_own(tmp_path: Path) -> None:
-    """A batch that was taken back, or an attempt that follows another, shares nothing."""
+def test_what_is_sent_again_is_still_the_tasks_own(one: ProcessExecutor, tmp_path: Path) -> None:
+    """An attempt that follows another shares nothing with it."""
 
-    def slow_at_first(array: Any, path: str) -> float:
+    def fail_at_first(array: Any, path: str) -> float:
         with open(path, "a") as file:
             file.write("x")
         if os.path.getsize(path) == 1:
-            time.sleep(0.3)  # what waits behind it goes elsewhere
             raise OSError
         return big_tasks.fill(array, 1)
 
-    values = [array(number, LARGE) for number in range(30)]
-    expected = [float(value.sum()) + LARGE for value in values]
-    with ProcessExecutor(2) as executor:
-        sums = run_concurrently(
-            Task.map(slow_at_first, values, [str(tmp_path / str(n % 2)) for n in range(30)]),
-            mode=executor,
-            chunksize=5,
-            retry=Retry(attempts=2, on=OSError, wait_initial=0.01),
-        )
+    value = array(1)
+    retry = Retry(attempts=2, on=OSError, wait_initial=0.01)
+    [total] = run_concurrently(
+        [Task(fail_at_first, value, str(tmp_path / "x"))], mode=one, retry=retry
+    )
 
-    assert expected == sums
+    assert float(value.sum()) + MB == total
+    assert MB == store(one).copied
 
 
 def test_a_retry_has_its_large_argument_again(processes: ProcessExecutor, tmp_path: Path) -> None:
@@ -718,7 +738,8 @@ def test_workers_keep_few_mappings(one: ProcessExecutor) -> None:
     """However many arrays they were given."""
     for start in range(0, 300, 100):
         values = [np.full(LARGE * 2, number % 200, "u1") for number in range(start, start + 100)]
-        run_concurrently(Task.map(big_tasks.total, values + values), mode=one)
+        tasks = Task.map(big_tasks.total, values + values)
+        run_concurrently(tasks, mode=one, chunksize=100)
 
     [lines] = run_concurrently([big_tasks.memory_files], mode=one)
     assert len(lines) < 80
