@@ -161,10 +161,16 @@ def _notebook(home: Path) -> Start:
     reader = f"""
         import json, sys
         import nbclient, nbformat
+        from traitlets.config import Config
 
+        # Where there is no network there may be no loopback either.
+        config = Config(KernelManager=dict(transport="ipc"))
         cells = map(nbformat.v4.new_code_cell, json.loads({json.dumps(cells)!r}))
         notebook = nbformat.v4.new_notebook(cells=list(cells))
-        nbclient.NotebookClient(notebook, timeout=60, kernel_name="here").execute()
+        client = nbclient.NotebookClient(
+            notebook, timeout=60, startup_timeout=60, kernel_name="here", config=config
+        )
+        client.execute()
         for cell in notebook.cells:
             for output in cell.outputs:
                 print(output, file=sys.stderr)
@@ -179,6 +185,7 @@ def _notebook(home: Path) -> Start:
     environ = {
         "JUPYTER_PATH": str(home / "jupyter"),
         "JUPYTER_PLATFORM_DIRS": "1",
+        "JUPYTER_RUNTIME_DIR": str(home),
         "PYDEVD_DISABLE_FILE_VALIDATION": "1",
         "IPYTHONDIR": str(home / "ipython"),
     }

@@ -49,7 +49,9 @@ class SerialExecutor(Executor):
         initargs: tuple[Any, ...] = (),
     ) -> None:
         self.closed: bool = False
-        self.setup = self._setup = Setup.check(initializer, initargs)
+        setup = Setup.check(initializer, initargs)
+        self.setup: Setup = setup
+        self._setup = setup  # what is still to be run
         self._belongings = Belongings()
         weakref.finalize(self, self._belongings.close)  # dropped, or left open at the end
 
