@@ -135,9 +135,9 @@ def test_the_first_initializer_that_fails_ends_the_run(
     args = (str(noted), OSError, 5, "no model")
     tasks = Task.map(sample_tasks.give, range(50))
 
-    with make(kind, initializer=fail, initargs=args) as executor:
-        for on_error in ["raise", "group", "collect"]:
-            noted.unlink(missing_ok=True)
+    for on_error in ["raise", "group", "collect"]:
+        noted.unlink(missing_ok=True)
+        with make(kind, initializer=fail, initargs=args) as executor:
             with pytest.raises(
                 InitializerError, match=r"initializer append_and_raise.* of .*no mo"
             ):
@@ -145,10 +145,10 @@ def test_the_first_initializer_that_fails_ends_the_run(
             with pytest.raises(InitializerError) as raised:
                 call(tasks, mode=executor, on_error=on_error, retry=3)
 
-            cause = raised.value.__cause__
-            assert (OSError, (5, "no model")) == (type(cause), getattr(cause, "args", None))
-            # Two runs, in each of which every worker may have tried once.
-            assert 2 <= len(lines_of(noted)) <= 2 * WORKERS[kind]
+        cause = raised.value.__cause__
+        assert (OSError, (5, "no model")) == (type(cause), getattr(cause, "args", None))
+        # Two runs, in each of which every worker may have tried once.
+        assert 2 <= len(lines_of(noted)) <= 2 * WORKERS[kind]
 
 
 def test_a_stream_ends_with_the_initializer_that_failed(kind: str) -> None:
