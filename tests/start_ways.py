@@ -312,7 +312,7 @@ def _typed(start: Start, command: list[str], options: dict[str, Any]) -> tuple[i
         _, err = process.communicate(timeout=SECONDS)
     finally:
         process.kill()
-        process.wait()
+        process.communicate()
         os.close(ours)
     return process.returncode, terminal.seen, err
 

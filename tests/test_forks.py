@@ -84,3 +84,71 @@ def test_a_forked_child_is_harmless(mode: str, end: str, tmp_path: Path) -> None
         done.stdout.split(),
         done.stderr,
     )
+
+
+LOCKED = """
+    import threading
+    import cloudpickle
+    from concurkit import ProcessExecutor, Task, run_concurrently
+    from concurkit.executors.process import _by_value, _variables
+
+    def made(x):
+        class Made:
+            value = x
+        return Made
+
+    locks = [_variables._lock, cloudpickle.cloudpickle._DYNAMIC_CLASS_TRACKER_LOCK, _by_value._lock]
+    held, over = threading.Event(), threading.Event()
+
+    def hold():
+        with {lock}:
+            held.set()
+            over.wait(0.3)
+
+    threading.Thread(target=hold).start()
+    held.wait()
+    with ProcessExecutor(2, start_method="fork") as processes:
+        found = run_concurrently(Task.map(made, [1, 2]), mode=processes, total_timeout=20)
+    over.set()
+    print([one.value for one in found])
+"""
+
+
+@pytest.mark.parametrize("lock", ["locks[0]", "locks[1]", "locks[2]"])
+def test_a_forked_worker_finds_no_lock_held(lock: str) -> None:
+    """Whatever another thread of its parent is about: there is none in the child to let go."""
+    done = subprocess.run(
+        [sys.executable, "-W", "ignore:This process:DeprecationWarning", "-"],
+        input=dedent(LOCKED).format(lock=lock),
+        capture_output=True,
+        timeout=60,
+        check=False,
+        text=True,
+    )
+
+    assert (done.stdout, done.stderr) == ("[1, 2]\n", "")
+
+
+NESTED = """
+    from concurkit import ProcessExecutor, Task, run_concurrently
+
+    def inner(x):
+        with ProcessExecutor(1, start_method="fork") as processes:
+            return run_concurrently(Task.map(lambda y: x * y, [1, 2]), mode=processes)
+
+    with ProcessExecutor(2, start_method="fork") as processes:
+        print(run_concurrently(Task.map(inner, [1, 10]), mode=processes, total_timeout=20))
+"""
+
+
+def test_forked_workers_fork_workers() -> None:
+    done = subprocess.run(
+        [sys.executable, "-W", "ignore:This process:DeprecationWarning", "-"],
+        input=dedent(NESTED),
+        capture_output=True,
+        timeout=60,
+        check=False,
+        text=True,
+    )
+
+    assert (done.stdout, done.stderr) == ("[[1, 2], [10, 20]]\n", "")

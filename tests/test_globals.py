@@ -10,10 +10,16 @@ import sys
 from typing import Any
 
 PROGRAM = """
+import collections
 import json
 from concurkit import ProcessExecutor, Task, run_concurrently
 
+class Service:
+    calls = 0
+
 model = None
+service = Service()
+heard = collections.defaultdict(list)
 state = {}
 config = {"size": 1}
 count = 0
@@ -37,6 +43,11 @@ def add(_):
     count += 1
     return count
 
+def call(_):
+    service.calls += 1
+    heard[Service].append(even(2))
+    return service.calls, len(heard[Service])
+
 found = {}
 found["one function"] = run_concurrently(
     Task.map(look, range(3)), mode="process", max_workers=1, initializer=load
@@ -59,6 +70,9 @@ with ProcessExecutor(1, initializer=load) as processes:
 
     found["defined anew"] = see()
     found["counted"] = [see(add), see(add), see(add)]
+    found["objects"] = [see(call), see(call)]
+    service.name = "new"
+    found["changed objects"] = [see(call), see(call)]
     count = 100
     found["set back"] = [see(add), see(add)]
 found["here"] = [model, state, count]
@@ -86,6 +100,8 @@ def test_globals_are_shared_within_a_worker_and_follow_the_caller() -> None:
         "assigned by the caller": [*loaded, 3, True],
         "defined anew": [*loaded, 3, "new"],
         "counted": [1, 2, 3],
+        "objects": [[1, 1], [2, 2]],
+        "changed objects": [[1, 3], [2, 4]],
         "set back": [101, 102],
         "here": [None, {}, 100],
     } == found()

@@ -20,6 +20,7 @@ from typing import Any
 
 import cloudpickle
 
+from ._forks import keep_free
 from ._modules import CACHED, by_name, findable
 from ._namespaces import is_of_a_module, reduced_function
 from ._variables import reduced_variable
@@ -55,10 +56,8 @@ class _Pickler(cloudpickle.Pickler):  # type: ignore[misc]
 class _Looker(_Pickler):
     """Writes what shows whether a value has changed: of functions and classes, which they are."""
 
-    def reducer_override(self, obj: Any) -> Any:
-        if isinstance(obj, FunctionType | type):
-            return str, (_number(obj),)
-        return super().reducer_override(obj)
+    def persistent_id(self, obj: Any) -> str | None:
+        return _number(obj) if isinstance(obj, FunctionType | type) else None
 
 
 def _bytes_of(value: Any) -> bytes:
@@ -97,6 +96,11 @@ _lock = threading.RLock()  # making a class may run anything
 _numbers: weakref.WeakKeyDictionary[Any, str] = weakref.WeakKeyDictionary()
 _classes: weakref.WeakValueDictionary[str, Any] = weakref.WeakValueDictionary()
 _received: weakref.WeakSet[type] = weakref.WeakSet()
+
+# A class is made under cloudpickle's lock too.
+if hasattr(cloudpickle.cloudpickle, "_DYNAMIC_CLASS_TRACKER_LOCK"):
+    keep_free(cloudpickle.cloudpickle._DYNAMIC_CLASS_TRACKER_LOCK)
+keep_free(_lock)
 
 
 def _number(cls: Any) -> str:

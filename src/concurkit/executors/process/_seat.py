@@ -18,6 +18,7 @@ from .._pool import Crew
 from . import _ledger, _pipe, _returns, _wire, _worker
 from ._crash import Crash
 from ._flight import ProcessFlight
+from ._forks import Fork, wait_for_forks
 from ._memory import resident
 from ._pickle import Wire, loads, unpack_error
 from ._plan import Plan
@@ -43,8 +44,6 @@ _LOOK_EVERY = 0.05
 _IDLE_SIZE = 64 << 20
 
 _ABOUT_THE_WORKER = frozenset({_wire.UNFIT, _wire.SPENT, _wire.LOG, _wire.LETGO})
-
-_forking = threading.Lock()
 
 
 class ProcessSeat:
@@ -76,14 +75,21 @@ class ProcessSeat:
         self._store = store
         self._shared = None if store is None else store.enter()
         self._holds: dict[int, Hold] = {}
+        self._fork = Fork() if plan.method == "fork" else None
         self._thread = threading.Thread(
             target=self._live, name=f"concurkit {self.name}", daemon=True
         )
-        self._thread.start()
+        try:
+            self._thread.start()
+        except BaseException:  # there can be no more threads
+            if self._fork is not None:
+                self._fork.forgo()
+            raise
 
     # ---- what the crew asks -------------------------------------------------------------------
 
     def give(self, flight: ProcessFlight) -> None:
+        wait_for_forks()
         with self._lock:
             over = self._over
             message = None if over else flight.message(self._known)
@@ -207,18 +213,14 @@ class ProcessSeat:
         self._leave_nothing(results)
 
     def _start(self) -> connection.Connection:
-        # A forked child has all that is open: one at a time, or it would hold another's pipes.
-        with _forking if self._plan.method == "fork" else contextlib.nullcontext():
-            return self._start_process()
-
-    def _start_process(self) -> connection.Connection:
-        pipes = [_pipe.pair() for _ in range(3)]
-        try:
-            return self._start_with(pipes)
-        except BaseException:
-            for end in (end for pair in pipes for end in pair):
-                end.close()
-            raise
+        with self._fork or contextlib.nullcontext():
+            pipes = [_pipe.pair() for _ in range(3)]
+            try:
+                return self._start_with(pipes)
+            except BaseException:
+                for end in (end for pair in pipes for end in pair):
+                    end.close()
+                raise
 
     def _start_with(self, pipes: list[tuple[Any, Any]]) -> connection.Connection:
         (tasks_out, tasks), (control_out, control), (answers, results_in) = pipes

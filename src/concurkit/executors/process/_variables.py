@@ -13,9 +13,11 @@ import threading
 from contextvars import Context, ContextVar
 from typing import Any
 
+from ._forks import keep_free
 from ._modules import findable
 
 _lock = threading.Lock()
+keep_free(_lock)
 _count = itertools.count()
 _numbers: dict[ContextVar[Any], tuple[int, int]] = {}
 _variables: dict[tuple[int, int], ContextVar[Any]] = {}

@@ -383,7 +383,7 @@ def _unreadable(error: BaseException) -> BaseException:
     return wrapped
 
 
-_workers: list[_Worker] = []  # one, once this process is prepared
+_workers: list[_Worker] = []  # the last is this process's; a forked one has its parent's too
 
 
 def prepare(
@@ -410,4 +410,4 @@ def prepare(
 
 def serve() -> None:
     """Run batches until the parent closes the pipe."""
-    _workers[0].serve()
+    _workers[-1].serve()
