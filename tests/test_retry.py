@@ -125,11 +125,10 @@ class TestShortForm:
         """So many attempts, whatever exception it is."""
         assert Retry(attempts=2, on=Exception) == as_retry(value)
 
-    def test_a_policy_or_none(self) -> None:
+    def test_a_policy(self) -> None:
         policy = Retry()
 
         assert policy is as_retry(policy)
-        assert as_retry(None) is None
 
     @pytest.mark.parametrize("value", [0, -1])
     def test_out_of_range(self, value: int) -> None:

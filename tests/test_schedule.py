@@ -6,7 +6,6 @@ from __future__ import annotations
 
 import math
 from collections import defaultdict
-from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -182,7 +181,7 @@ class Run(RuleBasedStateMachine):
         all_calls = [call for call, times in calls for _ in range(times)]
         self.input = [Item(index, call) for index, call in enumerate(all_calls)]
         if length_known:
-            terms = replace(terms, length=len(self.input))
+            terms = terms._replace(length=len(self.input))
         self.terms = terms
         self.timed = timed or terms.timeout is not None
         self.inert = inert  # the input is read as soon as it is wanted

@@ -16,17 +16,18 @@ from typing import Any, Literal, NoReturn, Self, TypeVar, Unpack, overload
 
 import anyio
 
+import concurkit  # what is named by it here is imported when somebody looks at it
+
 from ._arguments import flag, whole
 from ._async_reading import AsyncReading
 from ._caller import PATIENCE
 from ._engage import Engagement
 from ._inner_threads import InnerThreads
 from ._options import Options
-from ._retry import Retry
 from ._signatures import Async, StreamCollecting, StreamRaising, T
 from ._stats import Stats
 from .exceptions import TaskCancelledError
-from .typing import Mode, OnError, Outcome, Runnable
+from .typing import Mode, OnError, Runnable
 
 R_co = TypeVar("R_co", covariant=True)
 V = TypeVar("V")
@@ -166,19 +167,19 @@ def iter_concurrently(tasks: Iterable[Runnable[T]], **options: Unpack[StreamRais
 @overload
 def iter_concurrently(
     tasks: Mapping[Any, Async[T]], **options: Unpack[StreamCollecting]
-) -> Run[Outcome[T]]: ...
+) -> Run[concurkit.Outcome[T]]: ...
 @overload
 def iter_concurrently(
     tasks: Mapping[Any, Runnable[T]], **options: Unpack[StreamCollecting]
-) -> Run[Outcome[T]]: ...
+) -> Run[concurkit.Outcome[T]]: ...
 @overload
 def iter_concurrently(
     tasks: Iterable[Async[T]], **options: Unpack[StreamCollecting]
-) -> Run[Outcome[T]]: ...
+) -> Run[concurkit.Outcome[T]]: ...
 @overload
 def iter_concurrently(
     tasks: Iterable[Runnable[T]], **options: Unpack[StreamCollecting]
-) -> Run[Outcome[T]]: ...
+) -> Run[concurkit.Outcome[T]]: ...
 
 
 def iter_concurrently(
@@ -188,7 +189,7 @@ def iter_concurrently(
     max_workers: int | None = None,
     timeout: float | None = None,
     total_timeout: float | None = None,
-    retry: Retry | int | None = None,
+    retry: concurkit.Retry | int | None = None,
     max_per_second: float | None = None,
     chunksize: int | Literal["auto"] = "auto",
     initializer: Callable[..., object] | None = None,

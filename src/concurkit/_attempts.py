@@ -5,8 +5,10 @@ from __future__ import annotations
 import contextlib
 from collections.abc import Sequence
 from itertools import pairwise
+from typing import TYPE_CHECKING
 
-from ._retry import Retry
+if TYPE_CHECKING:
+    from ._retry import Retry
 
 
 class Attempts:

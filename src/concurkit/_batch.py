@@ -14,13 +14,15 @@ from collections.abc import Callable, Iterator, Sequence
 from contextvars import Context, ContextVar, copy_context
 from time import monotonic
 from types import CoroutineType
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import TYPE_CHECKING, Any, Literal, NamedTuple, TypeAlias
 
 from ._worker_loop import finish
 
 if TYPE_CHECKING:
     from ._belongings import Belongings
-    from ._outcome import Stopped
+
+Stopped: TypeAlias = Literal["cancelled", "killed", "abandoned"]
+"""In which way a task was stopped."""
 
 
 class Interrupted(KeyboardInterrupt):

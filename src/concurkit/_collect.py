@@ -8,7 +8,6 @@ from ._drive import Drive
 from ._endings import Endings
 from ._options import OnError, Options
 from ._orders import Block, Failed
-from ._outcome import Failure, Success
 from ._source import Source
 from .exceptions import RunTimeoutError
 
@@ -48,6 +47,8 @@ class Collector:
         failures, self._failures = self._failures, []
         error = final_error(drive, self._on_error, failures)
         if isinstance(error, RunTimeoutError) and error is not drive.input_error:
+            from ._outcome import Failure, Success
+
             ended = [one for one in self._results if isinstance(one, Success | Failure)]
             ended += [self._endings.failure(failed) for failed in failures]
             error.outcomes = sorted(ended, key=lambda outcome: outcome.index)

@@ -12,16 +12,18 @@ import contextlib
 import threading
 from collections import deque
 from collections.abc import Callable
-from typing import Any, NamedTuple, Protocol, TypeAlias
+from typing import TYPE_CHECKING, Any, NamedTuple, Protocol, TypeAlias
 
 from ._alarm import Alarm
 from ._batch import Batch, Interrupted, Job, Report, clock
 from ._orders import Abandon, Look, Order, Reason, Recall, Start, Stop
 from ._schedule import Schedule
 from ._source import Source
-from ._stats import Stats
 from .exceptions import ConcurkitError, TaskCancelledError
 from .executors._flight import Ended, Flight, GaveBack, Still, Tell, Unfit
+
+if TYPE_CHECKING:
+    from ._stats import Stats
 
 
 class Launcher(Protocol):
@@ -152,6 +154,8 @@ class Drive:
         return stats
 
     def _count(self, elapsed: float) -> Stats:
+        from ._stats import Stats  # few runs are asked
+
         schedule = self.schedule
         tally, running = schedule.tally, schedule.running
         return Stats(

@@ -5,14 +5,16 @@ from __future__ import annotations
 import contextlib
 import time
 from reprlib import Repr
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from ._attempts import chain
 from ._batch import clock
 from ._orders import Block, Failed
-from ._outcome import Failure, Success
 from ._source import Source
 from ._task import name_of
+
+if TYPE_CHECKING:
+    from ._outcome import Failure, Success
 
 _short = Repr()
 _short.maxstring = _short.maxother = 40
@@ -28,6 +30,8 @@ class Endings:
 
     def successes(self, block: Block) -> list[Success[Any] | None]:
         """The outcomes of a block of tasks; None in place of one that failed."""
+        from ._outcome import Success  # most runs want values
+
         report, epoch, items = block.report, self._epoch, block.items
         failed = {position for position, _ in report.failures}
         since = report.since
@@ -54,6 +58,8 @@ class Endings:
 
     def failure(self, failed: Failed) -> Failure:
         """The outcome of a task that failed."""
+        from ._outcome import Failure
+
         return Failure(
             error=failed.error,
             index=failed.index,

@@ -3,22 +3,22 @@
 from __future__ import annotations
 
 from contextvars import ContextVar
-from dataclasses import dataclass
-from typing import Any, Literal, TypeAlias
+from typing import TYPE_CHECKING, Any, Literal, NamedTuple, TypeAlias
 
 from ._arguments import per_second, seconds, variables, whole, wrong
 from ._inner_threads import InnerThreads, check_inner_threads
-from ._retry import Retry, as_retry
 from ._setup import Setup
 from ._task import shown
+
+if TYPE_CHECKING:
+    from ._retry import Retry
 
 OnError: TypeAlias = Literal["raise", "group", "collect"]
 
 _ON_ERROR = ("raise", "group", "collect")
 
 
-@dataclass(frozen=True, slots=True)
-class Options:
+class Options(NamedTuple):
     """What the caller asked of a run, checked and carried whole."""
 
     mode: Any
@@ -72,7 +72,7 @@ class Options:
             max_workers=None if max_workers is None else whole(max_workers, "max_workers", "None"),
             timeout=None if timeout is None else seconds(timeout, "timeout"),
             total_timeout=limit,
-            retry=as_retry(retry),
+            retry=None if retry is None else _policy(retry),
             max_per_second=rate,
             chunksize=size,
             on_error=policy,
@@ -80,3 +80,9 @@ class Options:
             inner_threads=check_inner_threads(inner_threads),
             propagate=variables(propagate),
         )
+
+
+def _policy(retry: object) -> Retry:
+    from ._retry import as_retry  # few runs need it, and it takes a while to import
+
+    return as_retry(retry)

@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
-from typing import Any, NamedTuple, TypeAlias, final
+from typing import TYPE_CHECKING, Any, NamedTuple, TypeAlias, final
 
-from ._batch import Batch, Report
-from ._outcome import Stopped
-from ._retry import Retry
+from ._batch import Batch, Report, Stopped
+
+if TYPE_CHECKING:
+    from ._retry import Retry
 
 
 class Block(NamedTuple):
@@ -80,8 +80,7 @@ Question: TypeAlias = Look | Recall | Stop | Abandon
 Order: TypeAlias = Start | Question
 
 
-@dataclass(frozen=True, slots=True)
-class Terms:
+class Terms(NamedTuple):
     """What a schedule needs to know of the run and of the executor.
 
     Attributes:
@@ -119,16 +118,18 @@ class Terms:
     complete: bool = False
 
 
-@dataclass(slots=True)
 class Tally:
     """How many tasks are where."""
 
-    drawn: int = 0
-    ended: int = 0
-    failed: int = 0
-    retried: int = 0  # attempts that failed and are tried again
-    taken: int = 0  # results that were read
-    at_halt: tuple[int, int] | None = None  # how many had ended, how many ran
+    __slots__ = ("at_halt", "drawn", "ended", "failed", "retried", "taken")
+
+    def __init__(self) -> None:
+        self.drawn = 0
+        self.ended = 0
+        self.failed = 0
+        self.retried = 0  # attempts that failed and are tried again
+        self.taken = 0  # results that were read
+        self.at_halt: tuple[int, int] | None = None  # how many had ended, how many ran
 
 
 Reason: TypeAlias = Callable[[], BaseException]

@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Any, Generic, Literal, NoReturn, TypeAlias, TypeVar, final
+from typing import Any, Generic, NoReturn, TypeAlias, TypeVar, final
+
+from ._batch import Stopped
 
 T_co = TypeVar("T_co", covariant=True)
-
-Stopped: TypeAlias = Literal["cancelled", "killed", "abandoned"]
 
 
 @final

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from difflib import get_close_matches
 from importlib import import_module
 from typing import Any
 
@@ -18,9 +17,12 @@ _EXECUTORS = {
 
 
 def executor_class(mode: str) -> Any:
-    """The executor class that a mode's name stands for, imported now."""
-    module, _, name = _EXECUTORS[mode].partition(":")
-    return getattr(import_module(module), name)
+    """The executor class that a mode's name stands for, imported now since a run begins."""
+    place, _, name = _EXECUTORS[mode].partition(":")
+    module = import_module(place)
+    if hasattr(module, "get_ready"):
+        module.get_ready()
+    return getattr(module, name)
 
 
 def check_mode(mode: object) -> None:
@@ -28,6 +30,8 @@ def check_mode(mode: object) -> None:
     if isinstance(mode, str):
         if mode == "auto" or mode in _EXECUTORS:
             return
+        from difflib import get_close_matches
+
         near = get_close_matches(mode, ["auto", *_EXECUTORS], n=1)
         hint = f" Did you mean {near[0]!r}?" if near else ""
         raise UnknownModeError(f"unknown mode {mode!r}; known modes: {_known()}.{hint}")

@@ -96,9 +96,9 @@ def _is_exception_class(value: object) -> bool:
     return isinstance(value, type) and issubclass(value, BaseException)
 
 
-def as_retry(value: object) -> Retry | None:
-    """What was passed as `retry=`: a policy, a number of attempts on any Exception, or None."""
-    if value is None or isinstance(value, Retry):
+def as_retry(value: object) -> Retry:
+    """What was passed as `retry=`: a policy, or a number of attempts on any Exception."""
+    if isinstance(value, Retry):
         return value
     choices = "a concurkit.Retry, a whole number of attempts from 1 up, or None for one attempt"
     try:

@@ -11,12 +11,13 @@ from concurrent.futures import Executor
 from contextvars import ContextVar
 from typing import Any, Literal, Unpack, overload
 
+import concurkit  # what is named by it here is imported when somebody looks at it
+
 from ._caller import Caller
 from ._collect import Collector
 from ._engage import Engagement
 from ._inner_threads import InnerThreads
 from ._options import Options
-from ._retry import Retry
 from ._running_loop import warn_where_a_loop_runs
 from ._signatures import (
     T1,
@@ -35,7 +36,7 @@ from ._signatures import (
     T,
 )
 from ._worker_loop import close_loop, has_loop
-from .typing import Mode, OnError, Outcome, Runnable
+from .typing import Mode, OnError, Runnable
 
 # ---- values
 
@@ -150,35 +151,56 @@ def run_concurrently(tasks: Iterable[Runnable[T]], **options: Unpack[Raising]) -
 @overload
 def run_concurrently(
     tasks: tuple[Async[T1]], **options: Unpack[Collecting]
-) -> tuple[Outcome[T1]]: ...
+) -> tuple[concurkit.Outcome[T1]]: ...
 @overload
 def run_concurrently(
     tasks: tuple[Async[T1], Async[T2]], **options: Unpack[Collecting]
-) -> tuple[Outcome[T1], Outcome[T2]]: ...
+) -> tuple[concurkit.Outcome[T1], concurkit.Outcome[T2]]: ...
 @overload
 def run_concurrently(
     tasks: tuple[Async[T1], Async[T2], Async[T3]], **options: Unpack[Collecting]
-) -> tuple[Outcome[T1], Outcome[T2], Outcome[T3]]: ...
+) -> tuple[concurkit.Outcome[T1], concurkit.Outcome[T2], concurkit.Outcome[T3]]: ...
 @overload
 def run_concurrently(
     tasks: tuple[Async[T1], Async[T2], Async[T3], Async[T4]], **options: Unpack[Collecting]
-) -> tuple[Outcome[T1], Outcome[T2], Outcome[T3], Outcome[T4]]: ...
+) -> tuple[
+    concurkit.Outcome[T1], concurkit.Outcome[T2], concurkit.Outcome[T3], concurkit.Outcome[T4]
+]: ...
 @overload
 def run_concurrently(
     tasks: tuple[Async[T1], Async[T2], Async[T3], Async[T4], Async[T5]],
     **options: Unpack[Collecting],
-) -> tuple[Outcome[T1], Outcome[T2], Outcome[T3], Outcome[T4], Outcome[T5]]: ...
+) -> tuple[
+    concurkit.Outcome[T1],
+    concurkit.Outcome[T2],
+    concurkit.Outcome[T3],
+    concurkit.Outcome[T4],
+    concurkit.Outcome[T5],
+]: ...
 @overload
 def run_concurrently(
     tasks: tuple[Async[T1], Async[T2], Async[T3], Async[T4], Async[T5], Async[T6]],
     **options: Unpack[Collecting],
-) -> tuple[Outcome[T1], Outcome[T2], Outcome[T3], Outcome[T4], Outcome[T5], Outcome[T6]]: ...
+) -> tuple[
+    concurkit.Outcome[T1],
+    concurkit.Outcome[T2],
+    concurkit.Outcome[T3],
+    concurkit.Outcome[T4],
+    concurkit.Outcome[T5],
+    concurkit.Outcome[T6],
+]: ...
 @overload
 def run_concurrently(
     tasks: tuple[Async[T1], Async[T2], Async[T3], Async[T4], Async[T5], Async[T6], Async[T7]],
     **options: Unpack[Collecting],
 ) -> tuple[
-    Outcome[T1], Outcome[T2], Outcome[T3], Outcome[T4], Outcome[T5], Outcome[T6], Outcome[T7]
+    concurkit.Outcome[T1],
+    concurkit.Outcome[T2],
+    concurkit.Outcome[T3],
+    concurkit.Outcome[T4],
+    concurkit.Outcome[T5],
+    concurkit.Outcome[T6],
+    concurkit.Outcome[T7],
 ]: ...
 @overload
 def run_concurrently(
@@ -187,44 +209,59 @@ def run_concurrently(
     ],
     **options: Unpack[Collecting],
 ) -> tuple[
-    Outcome[T1],
-    Outcome[T2],
-    Outcome[T3],
-    Outcome[T4],
-    Outcome[T5],
-    Outcome[T6],
-    Outcome[T7],
-    Outcome[T8],
+    concurkit.Outcome[T1],
+    concurkit.Outcome[T2],
+    concurkit.Outcome[T3],
+    concurkit.Outcome[T4],
+    concurkit.Outcome[T5],
+    concurkit.Outcome[T6],
+    concurkit.Outcome[T7],
+    concurkit.Outcome[T8],
 ]: ...
 @overload
 def run_concurrently(
     tasks: tuple[Runnable[T1]], **options: Unpack[Collecting]
-) -> tuple[Outcome[T1]]: ...
+) -> tuple[concurkit.Outcome[T1]]: ...
 @overload
 def run_concurrently(
     tasks: tuple[Runnable[T1], Runnable[T2]], **options: Unpack[Collecting]
-) -> tuple[Outcome[T1], Outcome[T2]]: ...
+) -> tuple[concurkit.Outcome[T1], concurkit.Outcome[T2]]: ...
 @overload
 def run_concurrently(
     tasks: tuple[Runnable[T1], Runnable[T2], Runnable[T3]], **options: Unpack[Collecting]
-) -> tuple[Outcome[T1], Outcome[T2], Outcome[T3]]: ...
+) -> tuple[concurkit.Outcome[T1], concurkit.Outcome[T2], concurkit.Outcome[T3]]: ...
 @overload
 def run_concurrently(
     tasks: tuple[Runnable[T1], Runnable[T2], Runnable[T3], Runnable[T4]],
     **options: Unpack[Collecting],
-) -> tuple[Outcome[T1], Outcome[T2], Outcome[T3], Outcome[T4]]: ...
+) -> tuple[
+    concurkit.Outcome[T1], concurkit.Outcome[T2], concurkit.Outcome[T3], concurkit.Outcome[T4]
+]: ...
 @overload
 def run_concurrently(
     tasks: tuple[Runnable[T1], Runnable[T2], Runnable[T3], Runnable[T4], Runnable[T5]],
     **options: Unpack[Collecting],
-) -> tuple[Outcome[T1], Outcome[T2], Outcome[T3], Outcome[T4], Outcome[T5]]: ...
+) -> tuple[
+    concurkit.Outcome[T1],
+    concurkit.Outcome[T2],
+    concurkit.Outcome[T3],
+    concurkit.Outcome[T4],
+    concurkit.Outcome[T5],
+]: ...
 @overload
 def run_concurrently(
     tasks: tuple[
         Runnable[T1], Runnable[T2], Runnable[T3], Runnable[T4], Runnable[T5], Runnable[T6]
     ],
     **options: Unpack[Collecting],
-) -> tuple[Outcome[T1], Outcome[T2], Outcome[T3], Outcome[T4], Outcome[T5], Outcome[T6]]: ...
+) -> tuple[
+    concurkit.Outcome[T1],
+    concurkit.Outcome[T2],
+    concurkit.Outcome[T3],
+    concurkit.Outcome[T4],
+    concurkit.Outcome[T5],
+    concurkit.Outcome[T6],
+]: ...
 @overload
 def run_concurrently(
     tasks: tuple[
@@ -238,7 +275,13 @@ def run_concurrently(
     ],
     **options: Unpack[Collecting],
 ) -> tuple[
-    Outcome[T1], Outcome[T2], Outcome[T3], Outcome[T4], Outcome[T5], Outcome[T6], Outcome[T7]
+    concurkit.Outcome[T1],
+    concurkit.Outcome[T2],
+    concurkit.Outcome[T3],
+    concurkit.Outcome[T4],
+    concurkit.Outcome[T5],
+    concurkit.Outcome[T6],
+    concurkit.Outcome[T7],
 ]: ...
 @overload
 def run_concurrently(
@@ -254,39 +297,39 @@ def run_concurrently(
     ],
     **options: Unpack[Collecting],
 ) -> tuple[
-    Outcome[T1],
-    Outcome[T2],
-    Outcome[T3],
-    Outcome[T4],
-    Outcome[T5],
-    Outcome[T6],
-    Outcome[T7],
-    Outcome[T8],
+    concurkit.Outcome[T1],
+    concurkit.Outcome[T2],
+    concurkit.Outcome[T3],
+    concurkit.Outcome[T4],
+    concurkit.Outcome[T5],
+    concurkit.Outcome[T6],
+    concurkit.Outcome[T7],
+    concurkit.Outcome[T8],
 ]: ...
 @overload
 def run_concurrently(
     tasks: NineOrMore, **options: Unpack[Collecting]
-) -> tuple[Outcome[Any], ...]: ...
+) -> tuple[concurkit.Outcome[Any], ...]: ...
 @overload
 def run_concurrently(
     tasks: tuple[Runnable[T], ...], **options: Unpack[Collecting]
-) -> tuple[Outcome[T], ...]: ...
+) -> tuple[concurkit.Outcome[T], ...]: ...
 @overload
 def run_concurrently(
     tasks: Mapping[K, Async[T]], **options: Unpack[Collecting]
-) -> dict[K, Outcome[T]]: ...
+) -> dict[K, concurkit.Outcome[T]]: ...
 @overload
 def run_concurrently(
     tasks: Mapping[K, Runnable[T]], **options: Unpack[Collecting]
-) -> dict[K, Outcome[T]]: ...
+) -> dict[K, concurkit.Outcome[T]]: ...
 @overload
 def run_concurrently(
     tasks: Iterable[Async[T]], **options: Unpack[Collecting]
-) -> list[Outcome[T]]: ...
+) -> list[concurkit.Outcome[T]]: ...
 @overload
 def run_concurrently(
     tasks: Iterable[Runnable[T]], **options: Unpack[Collecting]
-) -> list[Outcome[T]]: ...
+) -> list[concurkit.Outcome[T]]: ...
 
 
 def run_concurrently(
@@ -296,7 +339,7 @@ def run_concurrently(
     max_workers: int | None = None,
     timeout: float | None = None,
     total_timeout: float | None = None,
-    retry: Retry | int | None = None,
+    retry: concurkit.Retry | int | None = None,
     max_per_second: float | None = None,
     chunksize: int | Literal["auto"] = "auto",
     initializer: Callable[..., object] | None = None,

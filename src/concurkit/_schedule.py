@@ -15,12 +15,11 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Sequence
-from dataclasses import dataclass
 from typing import Any
 
 from ._alarms import Alarms
 from ._attempts import Attempts
-from ._batch import Batch, Report
+from ._batch import Batch, Report, Stopped
 from ._lanes import Lanes
 from ._orders import (
     Abandon,
@@ -36,7 +35,6 @@ from ._orders import (
     Tally,
     Terms,
 )
-from ._outcome import Stopped
 from ._pace import Pace
 from ._rate import Rate
 from ._waiting import Piece, Waiting
@@ -57,15 +55,17 @@ _PATIENCE = 0.01
 _WINDOW = 1024
 
 
-@dataclass(slots=True)
 class _Flight:
     """A batch on its way."""
 
-    batch: Batch
-    kept: int  # tasks that were not given back
-    recalled: bool = False  # what it has not started was asked back
-    overdue: int | None = None  # position of the task whose time is up
-    stopping: bool = False
+    __slots__ = ("batch", "kept", "overdue", "recalled", "stopping")
+
+    def __init__(self, batch: Batch) -> None:
+        self.batch = batch
+        self.kept = len(batch.indices)  # tasks that were not given back
+        self.recalled = False  # what it has not started was asked back
+        self.overdue: int | None = None  # position of the task whose time is up
+        self.stopping = False
 
 
 class Schedule:
@@ -316,7 +316,7 @@ class Schedule:
             self._rate.take(now)
         self._numbers = number = self._numbers + 1
         batch = Batch(number, indices, items, alone, self._pace.hint)
-        flight = self._flights[number] = _Flight(batch, len(indices))
+        flight = self._flights[number] = _Flight(batch)
         start = Start(batch, self._lanes.enter(number))
         self._watch(flight, now)
         return start

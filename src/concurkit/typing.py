@@ -20,16 +20,19 @@ from concurrent.futures import Executor
 from contextvars import ContextVar
 from typing import TYPE_CHECKING, Any, Literal, TypeAlias, TypedDict
 
+import concurkit
+
+from ._batch import Stopped
 from ._inner_threads import InnerThreads
 from ._options import OnError
-from ._outcome import Outcome, Stopped
-from ._retry import Retry
 from ._task import Task
 
 __all__ = ["Mode", "OnError", "Outcome", "RunOptions", "Runnable", "Stopped", "StreamOptions"]
 
 if TYPE_CHECKING:
     from typing_extensions import TypeVar
+
+    from ._outcome import Outcome
 
     T = TypeVar("T", default=Any)
 else:  # importing typing_extensions would take longer than all of this package
@@ -54,7 +57,7 @@ class RunOptions(TypedDict, total=False):
     max_workers: int | None
     timeout: float | None
     total_timeout: float | None
-    retry: Retry | int | None
+    retry: concurkit.Retry | int | None
     max_per_second: float | None
     chunksize: int | Literal["auto"]
     initializer: Callable[..., object] | None
@@ -68,3 +71,11 @@ class StreamOptions(RunOptions, total=False):
 
     ordered: bool
     buffersize: int | None
+
+
+def __getattr__(name: str) -> Any:
+    if name == "Outcome":  # few need it, and it takes a while to import
+        from ._outcome import Outcome
+
+        return Outcome
+    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")

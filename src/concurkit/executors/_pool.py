@@ -16,16 +16,13 @@ from collections.abc import Callable, Coroutine, Generator, Sequence
 from concurrent.futures import Executor, Future
 from contextlib import contextmanager
 from contextvars import ContextVar
-from typing import TYPE_CHECKING, Any, ParamSpec, Protocol, TypeVar, overload
+from typing import Any, ParamSpec, Protocol, TypeVar, overload
 
-from .._batch import Batch, Job, inside, task_context
+from .._batch import Batch, Job, Stopped, inside, task_context
 from .._task import Task
 from ..exceptions import InitializerError
 from . import _exit
 from ._flight import Claim, Ended, Flight, Tell, Unfit
-
-if TYPE_CHECKING:
-    from .._outcome import Stopped
 
 P = ParamSpec("P")
 R = TypeVar("R")

@@ -14,8 +14,7 @@ from typing import TYPE_CHECKING, Any
 
 import anyio
 
-from .._batch import OVERDUE, STOPPING, Batch, Job, Progress, Report, clock
-from .._outcome import Stopped
+from .._batch import OVERDUE, STOPPING, Batch, Job, Progress, Report, Stopped, clock
 from .._task import Task, is_async
 from ..exceptions import InitializerError, TaskCancelledError
 from ._flight import Claim, Ended, GaveBack, Still, Tell, Unfit
@@ -42,6 +41,7 @@ class SlotFlight:
         self._progress = Progress(batch.items)
         self._progress.belongings = slots.belongings
         self._scope: anyio.CancelScope | None = None
+        self._stopped = False  # the scope was cancelled
         self._how: Stopped = "cancelled"
 
     # ---- in the slot ----------------------------------------------------------------------------
@@ -55,10 +55,10 @@ class SlotFlight:
         # The shield keeps a cancelled caller's slots: how they end is for the schedule to say.
         with anyio.CancelScope(shield=True) as scope:
             self._scope = scope
-            return await self._run(scope)
+            return await self._run()
         return False  # it was cancelled
 
-    async def _run(self, scope: anyio.CancelScope) -> bool:
+    async def _run(self) -> bool:
         job, progress = self._job, self._progress
         copy, fn, timed = progress.context.copy, job.fn, job.timed
         values, ends = progress.values, progress.ends
@@ -70,19 +70,25 @@ class SlotFlight:
                 own = copy()
                 if direct is not None:
                     made = own.run(direct, item) if job.single else own.run(direct, *item)
-                    value = await _stepped(made, own, waited)
+                    try:
+                        wanted = own.run(made.send, None)
+                    except StopIteration as stop:  # it never waited
+                        value = stop.value
+                    else:
+                        waited[0] = True
+                        value = await _stepped(made, own, waited, wanted)
                 else:
                     task = item if fn is None else Task(fn, *((item,) if job.single else item))
                     value, error = await self._call(task, own, waited)
                     if error is not None:
                         progress.failures.append((len(values), error))
             except BaseException as error:
-                if scope.cancel_called or waited[-1] is None:
+                if self._stopped or waited[-1] is None:
                     raise
                 self.disturbed |= _forget_cancellation()
                 progress.failures.append((len(values), error))
                 value = None
-            if scope.cancel_called:  # it went on all the same: its time was up before
+            if self._stopped:  # it went on all the same: its time was up before
                 break
             if timed:
                 ends.append(clock())
@@ -106,7 +112,12 @@ class SlotFlight:
             if error is not None:
                 return None, error
         if isinstance(value, CoroutineType):  # also a lambda's: `lambda: fetch(url)`
-            value = await _stepped(value, own, waited)
+            try:
+                wanted = own.run(value.send, None)
+            except StopIteration as stop:
+                return stop.value, None
+            waited[0] = True
+            value = await _stepped(value, own, waited, wanted)
         return value, None
 
     async def _in_thread(
@@ -168,7 +179,7 @@ class SlotFlight:
             ends=progress.ends,
             worker="async worker",
         )
-        if self._scope is not None and self._scope.cancel_called:
+        if self._stopped:
             if len(progress.values) < progress.todo.kept:
                 report.lost = TaskCancelledError("the task was cancelled")
                 report.how = self._how
@@ -201,6 +212,7 @@ class SlotFlight:
         elif self._scope is not None:
             self._progress.told = STOPPING if position < 0 else OVERDUE
             self._progress.todo.take_back()
+            self._stopped = True
             self._scope.cancel()
 
     def abandon(self, position: int) -> Report | None:
@@ -241,13 +253,11 @@ def _boxed(task: Task[Any]) -> tuple[Any]:
 
 @coroutine
 def _stepped(
-    coro: Coroutine[Any, Any, Any], context: Context, waited: list[bool | None]
+    coro: Coroutine[Any, Any, Any], context: Context, waited: list[bool | None], wanted: Any
 ) -> Generator[Any, Any, Any]:
-    """Await *coro* with each of its steps inside *context*."""
+    """Await *coro*, which wants *wanted*, with each of its further steps inside *context*."""
     run, send = context.run, coro.send
     try:
-        wanted = run(send, None)
-        waited[0] = True
         while True:
             try:
                 sent = yield wanted

@@ -18,9 +18,8 @@ from typing import Any, cast
 import anyio
 import anyio.lowlevel
 
-from .._batch import Batch, Job, task_context
+from .._batch import Batch, Job, Stopped, task_context
 from .._belongings import Belongings
-from .._outcome import Stopped
 from .._setup import NOTHING, Setup
 from .._task import Task
 from ._flight import Flight, Tell

@@ -12,9 +12,8 @@ from typing import Any, ParamSpec, TypeVar, overload
 import anyio
 
 from .._arguments import check_workers
-from .._batch import Batch, Job, inside, task_context
+from .._batch import Batch, Job, Stopped, inside, task_context
 from .._cpus import default_workers
-from .._outcome import Stopped
 from .._setup import Setup
 from .._task import Task, shown
 from . import _exit

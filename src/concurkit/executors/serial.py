@@ -8,9 +8,19 @@ from concurrent.futures import Executor, Future
 from types import CoroutineType
 from typing import Any, ParamSpec, TypeVar, overload
 
-from .._batch import STOPPING, Batch, Interrupted, Job, Progress, Report, clock, run, task_context
+from .._batch import (
+    STOPPING,
+    Batch,
+    Interrupted,
+    Job,
+    Progress,
+    Report,
+    Stopped,
+    clock,
+    run,
+    task_context,
+)
 from .._belongings import Belongings
-from .._outcome import Stopped
 from .._setup import NOTHING, Setup
 from .._worker_loop import finish
 from ..exceptions import InitializerError, TaskCancelledError

@@ -7,9 +7,8 @@ from functools import partial
 from typing import Any
 
 from .._arguments import check_workers
-from .._batch import Batch, Job
+from .._batch import Batch, Job, Stopped
 from .._cpus import default_workers
-from .._outcome import Stopped
 from .._setup import Setup
 from ._flight import Claim, Tell
 from ._pool import Crew, PoolExecutor

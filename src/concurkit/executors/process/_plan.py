@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from dataclasses import dataclass
+from typing import NamedTuple
 
 from ..._arguments import whole
 from ..._inner_threads import InnerThreads, check_inner_threads, inner_environ
@@ -16,8 +16,7 @@ from ._pickle import culprit, dumps
 from ._wire import WorkerTerms
 
 
-@dataclass(frozen=True, slots=True)
-class Plan:
+class Plan(NamedTuple):
     """What the workers are started with.
 
     Attributes:

@@ -16,7 +16,6 @@ from ...exceptions import InitializerError, WorkerCrashedError
 from .. import _exit
 from .._pool import Crew
 from . import _ledger, _pipe, _returns, _wire, _worker
-from ._crash import Crash
 from ._flight import ProcessFlight
 from ._forks import Fork, wait_for_forks
 from ._memory import resident
@@ -442,6 +441,8 @@ class ProcessSeat:
         self, trouble: BaseException | None, ran: float | None = None, task: str = ""
     ) -> WorkerCrashedError:
         """The error of a task under which the process died, *ran* seconds after it started."""
+        from ._crash import Crash  # it takes a while to import
+
         process = self._context.process
         return Crash(
             worker=self.name,

@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import weakref
 from collections.abc import Callable, Iterable
-from dataclasses import dataclass
 from typing import Any
 
 # A run knows so many buffers that it sent before, and so many of those whose owner can't be
@@ -22,7 +21,6 @@ def nobody() -> None:
     """No owner."""
 
 
-@dataclass(slots=True, eq=False)
 class Region:
     """A part of the file.
 
@@ -33,15 +31,17 @@ class Region:
         owner: gives whose memory it has a copy of, while that lives.
     """
 
-    offset: int
-    room: int
-    users: int = 0
-    filled: int = 0
-    fills: int = 0
-    owner: Callable[[], Any] = nobody
+    __slots__ = ("filled", "fills", "offset", "owner", "room", "users")
+
+    def __init__(self, offset: int, room: int, users: int = 0) -> None:
+        self.offset = offset
+        self.room = room
+        self.users = users
+        self.filled = 0
+        self.fills = 0
+        self.owner: Callable[[], Any] = nobody
 
 
-@dataclass(slots=True, eq=False)
 class Sent:
     """Memory that a run has sent.
 
@@ -55,13 +55,24 @@ class Sent:
         shared: whether several tasks have it.
     """
 
-    owner: Callable[[], Any]
-    kept: bool
-    sample: bytes
-    region: Region
-    fill: int
-    tasks: frozenset[int]
-    shared: bool
+    __slots__ = ("fill", "kept", "owner", "region", "sample", "shared", "tasks")
+
+    def __init__(
+        self,
+        owner: Callable[[], Any],
+        kept: bool,
+        sample: bytes,
+        region: Region,
+        tasks: frozenset[int],
+        shared: bool,
+    ) -> None:
+        self.owner = owner
+        self.kept = kept
+        self.sample = sample
+        self.region = region
+        self.fill = region.fills
+        self.tasks = tasks
+        self.shared = shared
 
     def is_still(self, owner: Any, sample: bytes) -> bool:
         """Whether the region has this memory as it is now."""
@@ -78,9 +89,9 @@ def send(owner: Any, sample: bytes, region: Region, tasks: frozenset[int], share
     try:
         reference: Callable[[], Any] = weakref.ref(owner)
     except TypeError:
-        return Sent(lambda: owner, True, sample, region, region.fills, tasks, shared)
+        return Sent(lambda: owner, True, sample, region, tasks, shared)
     region.owner = reference
-    return Sent(reference, False, sample, region, region.fills, tasks, shared)
+    return Sent(reference, False, sample, region, tasks, shared)
 
 
 def note(known: dict[int, Sent], key: int, sent: Sent) -> None:

@@ -27,6 +27,13 @@ def default_method() -> str:
     return "forkserver" if "forkserver" in METHODS else "spawn"
 
 
+def start_server() -> None:
+    """Start the fork server, if there is to be one; what goes wrong shows when it is needed."""
+    if sys.platform != "win32" and default_method() == "forkserver":
+        with contextlib.suppress(OSError):
+            _server.ensure_running()
+
+
 class SeatContext:
     """A multiprocessing context that remembers the one process started through it."""
 
@@ -82,7 +89,9 @@ if sys.platform != "win32":
         ensure_running = _where(forkserver.ForkServer.ensure_running, spawn=_spawn)
 
     _server = _ForkServer()
-    _server.set_forkserver_preload(["concurkit.executors.process._worker"])
+    _server.set_forkserver_preload(
+        ["concurkit.executors.process._worker", "concurrent.futures.process"]
+    )
 
     _open: weakref.WeakSet[_Popen] = weakref.WeakSet()
 
