@@ -3,7 +3,7 @@
 from collections.abc import Callable, Mapping
 from contextlib import AbstractContextManager
 from dataclasses import dataclass, field
-from typing import Any, Literal
+from typing import Any, Literal, Protocol
 
 Kind = Literal["ours", "peer", "floor", "limit"]
 """`floor` is no concurrency at all, `limit` a hand-written best; neither is a library."""
@@ -28,6 +28,7 @@ class Contender:
         pool: Opens a pool that is warm before the clock starts and closed after it stops.
         kind: Ours, a peer's, or one of the two yardsticks.
         share: The share of the scenario's tasks it gets; below 1 for slow contenders.
+        rounds: At most so many rounds, for contenders that are slow however small their share.
     """
 
     name: str
@@ -36,6 +37,7 @@ class Contender:
     pool: Callable[[], AbstractContextManager[Any]] | None = None
     kind: Kind = "peer"
     share: float = 1.0
+    rounds: int | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,6 +71,7 @@ class Scenario:
         repeats: The most often a short run is repeated in one process.
         limit: Seconds after which a process is ended.
         columns: Which extras the table shows.
+        drawn: Which of these have a picture of their own beside that of the number.
         reference: A contender whose median is a second yardstick.
         best: An extra whose highest value comes first in the table, before the time counts.
     """
@@ -84,6 +87,7 @@ class Scenario:
     repeats: int = 7
     limit: float = 120.0
     columns: tuple[str, ...] = ()
+    drawn: tuple[str, ...] = ()
     reference: str | None = None
     best: str | None = None
 
@@ -91,7 +95,16 @@ class Scenario:
         return next(one for one in self.contenders if label(one) == name)
 
 
-def label(contender: Contender) -> str:
+class Named(Protocol):
+    """A contender, or what is left of it in a file."""
+
+    @property
+    def name(self) -> str: ...
+    @property
+    def settings(self) -> str: ...
+
+
+def label(contender: Named) -> str:
     """The name that tells a contender from every other of its scenario."""
     return f"{contender.name} [{contender.settings}]"
 

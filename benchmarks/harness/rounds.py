@@ -1,19 +1,20 @@
 """Rounds: A B C, then B C A, …, so that a slow minute of the machine falls on everybody."""
 
 import contextlib
+import datetime as dt
 import json
 import os
 import signal
-import statistics
 import subprocess
 import sys
 import tempfile
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
 from . import quiet
 from .environment import BENCHMARKS, CHECKOUT, Environment
+from .measured import NOT_AVAILABLE, Measured, Row, described
 from .model import Contender, Metric, Sample, Scenario, label
 
 
@@ -45,54 +46,37 @@ class Record:
     samples: list[Sample] = field(default_factory=list)
     failed: Failed | None = None
 
-    def values(self, metric: Metric) -> list[float]:
-        return [metric.of(sample) for sample in self.samples]
+    def sits_out(self, number: int) -> bool:
+        most = self.contender.rounds
+        return self.failed is not None or (most is not None and number >= most)
 
+    def row(self, metric: Metric) -> Row:
+        return Row(
+            name=self.contender.name,
+            settings="; ".join([self.contender.settings, *self._given_less()]),
+            kind=self.contender.kind,
+            values=tuple(metric.of(sample) for sample in self.samples),
+            samples=tuple(self.samples),
+            failed=self.failed.reason if self.failed else None,
+        )
 
-@dataclass(frozen=True, slots=True)
-class Played:
-    """A scenario with its records, and how busy others kept the machine meanwhile."""
-
-    scenario: Scenario
-    effort: Effort
-    records: Sequence[Record]
-    others_busy: float
-
-    def median(self, record: Record) -> float:
-        return statistics.median(record.values(self.scenario.metric))
-
-    def ranked(self) -> list[Record]:
-        """Best and fastest first, those without a sample last."""
-        done = [record for record in self.records if record.samples]
-        done.sort(key=lambda record: (-self._best(record), self.median(record)))
-        return done + [record for record in self.records if not record.samples]
-
-    def _best(self, record: Record) -> float:
-        name = self.scenario.best
-        return min(float(sample.extras[name]) for sample in record.samples) if name else 0.0
-
-    def ours(self) -> float | None:
-        """The median that ratios are to: that of the first of ours that ran."""
-        return self._first(lambda contender: contender.kind == "ours")
-
-    def reference(self) -> float | None:
-        return self._first(lambda contender: contender.name == self.scenario.reference)
-
-    def _first(self, wanted: Callable[[Contender], bool]) -> float | None:
-        found = (one for one in self.records if one.samples and wanted(one.contender))
-        return next(map(self.median, found), None)
+    def _given_less(self) -> Iterator[str]:
+        if self.samples and self.contender.share != 1:
+            yield f"{self.samples[0].tasks:,} tasks"
+        if self.samples and self.contender.rounds == len(self.samples):
+            yield f"{len(self.samples)} rounds"
 
 
 def play(
     scenario: Scenario, contenders: Sequence[Contender], effort: Effort, environment: Environment
-) -> Played:
+) -> Measured:
     """Run all rounds of a scenario; a contender that fails sits out the rest."""
     records = [Record(contender) for contender in contenders]
     busiest = 0.0
     for number in range(effort.rounds):
         print(f"{scenario.name}: round {number + 1} of {effort.rounds}", file=sys.stderr)
         for record in rotated(records, number):
-            if record.failed:
+            if record.sits_out(number):
                 continue
             busiest = max(busiest, quiet.wait(effort.patience))
             tasks = effort.tasks(scenario, record.contender)
@@ -101,7 +85,14 @@ def play(
                 record.failed = outcome
             else:
                 record.samples.append(outcome)
-    return Played(scenario, effort, records, busiest)
+    return described(
+        scenario,
+        date=dt.datetime.now(dt.UTC).date().isoformat(),
+        rounds=effort.rounds,
+        quick=effort.quick,
+        others_busy=round(busiest, 2),
+        rows=tuple(record.row(scenario.metric) for record in records),
+    )
 
 
 def rotated(records: Sequence[Record], by: int) -> Iterator[Record]:
@@ -161,6 +152,6 @@ def _read(out: Path, stderr: str, timed_out: bool, limit: float) -> Sample | Fai
         return Failed(f"its process died: {last}")
     found = json.loads(out.read_text())
     if "error" in found:
-        word = "not available" if found["missing"] else "failed"
+        word = NOT_AVAILABLE if found["missing"] else "failed"
         return Failed(f"{word}: {found['error']}".replace(str(CHECKOUT), "."))
     return Sample(found["seconds"], found["tasks"], found["extras"])

@@ -1,0 +1,1 @@
+"""What is made of the figures: the page of the documentation and its pictures."""
