@@ -127,11 +127,11 @@ def loky_killed() -> Iterator[Any]:
     pool.shutdown(kill_workers=True)
 
 
-def joblib(timeout: float | None = None) -> ways.Open:
+def joblib(**settings: Any) -> ways.Open:
     def open_pool() -> ways.Pool:
         from joblib import Parallel
 
-        pool: ways.Pool = Parallel(n_jobs=ways.WORKERS, timeout=timeout)
+        pool: ways.Pool = Parallel(n_jobs=ways.WORKERS, **settings)
         return pool
 
     return open_pool

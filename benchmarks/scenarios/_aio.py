@@ -148,6 +148,42 @@ async def _aiometer(function: Function, values: Sequence[int], at_once: int) -> 
     return await run_all([partial(function, value) for value in values], max_at_once=at_once)
 
 
+async def _aiometer_amap(function: Function, values: Sequence[int], at_once: int) -> Any:
+    """In the order in which they end: their places travel with them."""
+    from aiometer import amap
+
+    async def placed(job: tuple[int, int]) -> tuple[int, int]:
+        place, value = job
+        return place, await function(value)
+
+    results = [0] * len(values)
+    async with amap(placed, list(enumerate(values)), max_at_once=at_once) as found:
+        async for place, result in found:
+            results[place] = result
+    return results
+
+
+async def _anyio_workers(function: Function, values: Sequence[int], at_once: int) -> Any:
+    import anyio
+
+    results = [0] * len(values)
+    give, take = anyio.create_memory_object_stream[tuple[int, int]](at_once)
+
+    async def work(jobs: Any) -> None:
+        async with jobs:
+            async for index, value in jobs:
+                results[index] = await function(value)
+
+    async with anyio.create_task_group() as group, give:
+        with take:
+            for _ in range(at_once):
+                group.start_soon(work, take.clone())
+        for job in enumerate(values):
+            await give.send(job)
+        give.close()
+    return results
+
+
 def _anyio(backend: str) -> Map:
     def run(function: Function, values: Sequence[int], at_once: int) -> Any:
         import anyio
@@ -183,5 +219,7 @@ TASK_GROUP_ACQUIRED = Way(
 GATHER = Way("gather + Semaphore", "default", _in_loop(_gather))
 STREAMABLE = Way("streamable map", "concurrency=at once", _in_loop(_streamable))
 AIOMETER = Way("aiometer run_all", "max_at_once", _in_loop(_aiometer))
+AIOMETER_AMAP = Way("aiometer amap", "max_at_once, put in order", _in_loop(_aiometer_amap))
+ANYIO_WORKERS = Way("anyio workers", "memory object stream", _in_loop(_anyio_workers))
 ANYIO = Way("anyio task group", "CapacityLimiter", _anyio("asyncio"))
 ANYIO_TRIO = Way("anyio task group", "CapacityLimiter, on trio", _anyio("trio"))

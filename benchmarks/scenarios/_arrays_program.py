@@ -16,6 +16,7 @@ from multiprocessing import get_context
 from pathlib import Path
 from typing import Any
 
+import _array_clusters as clusters
 import array_work as work
 import numpy as np
 
@@ -153,6 +154,21 @@ def joblib_plus(pool: Any, arrays: Any, _: int) -> Sequence[Any]:
     return found
 
 
+def pebble() -> Pool:
+    from pebble import ProcessPool
+
+    pool: Pool = ProcessPool(max_workers=WORKERS)
+    return pool
+
+
+def pebble_sum(pool: Any, array: Any, tasks: int) -> Sequence[Any]:
+    return list(pool.map(work.sum_slice, [array] * tasks, range(tasks)).result())
+
+
+def pebble_plus(pool: Any, arrays: Any, _: int) -> Sequence[Any]:
+    return list(pool.map(work.plus_one, arrays).result())
+
+
 def mpire() -> Pool:
     from mpire.pool import WorkerPool
 
@@ -220,6 +236,10 @@ SHARED: dict[str, tuple[Callable[[], Pool], Run]] = {
     "joblib": (joblib, joblib_sum),
     "loky": (loky, map_sum),
     "mpire": (nullcontext, mpire_inherits),
+    "pebble": (pebble, pebble_sum),
+    "dask-scatter": (clusters.dask, clusters.dask_scatter_sum),
+    "ray": (clusters.ray, clusters.ray_sum),
+    "ray-put": (clusters.ray, clusters.ray_put_sum),
     "hand": (executor, hand_sum),
     "loop": (nullcontext, loop_sum),
 }
@@ -233,6 +253,9 @@ BACK: dict[str, tuple[Callable[[], Pool], Run]] = {
     "joblib": (joblib, joblib_plus),
     "loky": (loky, map_plus),
     "mpire": (mpire, mpire_plus),
+    "pebble": (pebble, pebble_plus),
+    "dask": (clusters.dask, clusters.dask_plus),
+    "ray": (clusters.ray, clusters.ray_plus),
     "hand": (executor, hand_plus),
     "loop": (nullcontext, loop_plus),
 }

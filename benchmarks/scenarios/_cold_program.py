@@ -118,6 +118,62 @@ def mpire() -> tuple[Call, Close | None]:
     return lambda: pool.map(square, VALUES), pool.terminate
 
 
+def anyio() -> tuple[Call, Close | None]:
+    import anyio
+    from anyio.to_process import run_sync
+    from work import square
+
+    async def main() -> list[int]:
+        results = [0] * len(VALUES)
+
+        async def one(place: int, value: int) -> None:
+            results[place] = await run_sync(square, value)
+
+        async with anyio.create_task_group() as group:
+            for place, value in enumerate(VALUES):
+                group.start_soon(one, place, value)
+        return results
+
+    return lambda: anyio.run(main), None
+
+
+def kept_open(pool: Any, run: Callable[[Any], list[int]]) -> tuple[Call, Close | None]:
+    """A pool that is opened by the first call, closed when all is done."""
+    opened: list[Any] = []
+
+    def call() -> list[int]:
+        if not opened:
+            opened.append(pool.__enter__())
+        return run(opened[0])
+
+    return call, lambda: pool.__exit__(None, None, None)
+
+
+def dask() -> tuple[Call, Close | None]:
+    import dask.distributed
+    from work import square
+
+    from scenarios._clusters import dask as cluster
+
+    assert dask.distributed
+    return kept_open(
+        cluster(), lambda client: client.gather(client.map(square, VALUES, pure=False))
+    )
+
+
+def ray() -> tuple[Call, Close | None]:
+    import ray
+    from work import square
+
+    from scenarios._clusters import ray as cluster
+
+    def run(_: Any) -> list[int]:
+        remote = ray.remote(square)
+        return ray.get([remote.remote(x) for x in VALUES])
+
+    return kept_open(cluster(), run)
+
+
 LIBRARIES: dict[str, Callable[[], tuple[Call, Close | None]]] = {
     "ours-per-call": ours_per_call,
     "ours-kept": ours_kept,
@@ -132,6 +188,9 @@ LIBRARIES: dict[str, Callable[[], tuple[Call, Close | None]]] = {
     "joblib": joblib,
     "pebble": pebble,
     "mpire": mpire,
+    "anyio": anyio,
+    "dask": dask,
+    "ray": ray,
 }
 
 

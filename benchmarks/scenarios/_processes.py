@@ -32,7 +32,11 @@ class Way:
     kind: Kind = "peer"
 
     def contender(
-        self, function: Function, values: Callable[[int], Values] = range, share: float = 1.0
+        self,
+        function: Function,
+        values: Callable[[int], Values] = range,
+        share: float = 1.0,
+        rounds: int | None = None,
     ) -> Contender:
         def run_in(pool: Any, tasks: int) -> Any:
             return self.map(pool, function, values(tasks))
@@ -41,60 +45,72 @@ class Way:
             return run_in(None, tasks)
 
         run: Callable[..., Any] = run_in if self.pool else run_here
-        return Contender(self.name, self.settings, run, self.pool, self.kind, share)
+        return Contender(self.name, self.settings, run, self.pool, self.kind, share, rounds)
 
 
 # Pools ---------------------------------------------------------------------------------------
 
 
-def our_executor() -> Pool:
+def our_executor(workers: int = WORKERS) -> Pool:
     from concurkit import ProcessExecutor
 
-    pool: Pool = ProcessExecutor(WORKERS)
+    pool: Pool = ProcessExecutor(workers)
     return pool
 
 
-def mp_pool() -> Pool:
-    return multiprocessing.Pool(WORKERS)
+def mp_pool(workers: int = WORKERS) -> Pool:
+    return multiprocessing.Pool(workers)
 
 
-def executor() -> Pool:
-    return ProcessPoolExecutor(WORKERS)
+def executor(workers: int = WORKERS) -> Pool:
+    return ProcessPoolExecutor(workers)
 
 
-def loky() -> Pool:
+def loky(workers: int = WORKERS) -> Pool:
     from loky import get_reusable_executor
 
-    pool: Pool = get_reusable_executor(max_workers=WORKERS)
+    pool: Pool = get_reusable_executor(max_workers=workers)
     return pool
 
 
-def joblib() -> Pool:
+def joblib(workers: int = WORKERS, **settings: Any) -> Pool:
     from joblib import Parallel
 
-    pool: Pool = Parallel(n_jobs=WORKERS)
+    pool: Pool = Parallel(n_jobs=workers, **settings)
     return pool
+
+
+def joblib_singly() -> Pool:
+    return joblib(batch_size=1)
 
 
 def joblib_batches() -> Pool:
-    from joblib import Parallel
-
-    pool: Pool = Parallel(n_jobs=WORKERS, batch_size=1000)
-    return pool
+    return joblib(batch_size=1000)
 
 
-def pebble() -> Pool:
+def joblib_fork() -> Pool:
+    return joblib(backend="multiprocessing")
+
+
+def pebble(workers: int = WORKERS) -> Pool:
     from pebble import ProcessPool
 
-    pool: Pool = ProcessPool(max_workers=WORKERS)
+    pool: Pool = ProcessPool(max_workers=workers)
     return pool
 
 
-def mpire() -> Pool:
+def mpire(workers: int = WORKERS) -> Pool:
     from mpire.pool import WorkerPool
 
-    pool: Pool = WorkerPool(n_jobs=WORKERS, keep_alive=True)
+    pool: Pool = WorkerPool(n_jobs=workers, keep_alive=True)
     return pool
+
+
+def anyio() -> Pool:
+    """A loop in a thread: the processes are kept as long as it runs."""
+    from anyio.from_thread import start_blocking_portal
+
+    return start_blocking_portal()
 
 
 # Two workers by hand: what a library could reach at best ---------------------------------------
@@ -184,6 +200,16 @@ def _map_chunks(pool: Any, function: Function, values: Values) -> Any:
     return list(pool.map(function, values, chunksize=1000))
 
 
+def _map_shares(pool: Any, function: Function, values: Values) -> Any:
+    """In as many chunks as `multiprocessing.Pool` would make."""
+    chunksize = max(1, len(values) // (4 * WORKERS))
+    return list(pool.map(function, values, chunksize=chunksize))
+
+
+def _imap_chunks(pool: Any, function: Function, values: Values) -> Any:
+    return list(pool.imap(function, values, chunksize=1000))
+
+
 def _imap_singly(pool: Any, function: Function, values: Values) -> Any:
     return list(pool.imap(function, values, chunksize=1))
 
@@ -200,6 +226,31 @@ def _joblib(pool: Any, function: Function, values: Values) -> Any:
     from joblib import delayed
 
     return pool(delayed(function)(value) for value in values)
+
+
+def _streamable(pool: Any, function: Function, values: Values) -> Any:
+    from streamable import stream
+
+    return list(stream(values).map(function, concurrency=pool))
+
+
+def _anyio(pool: Any, function: Function, values: Values) -> Any:
+    from anyio import CapacityLimiter, create_task_group
+    from anyio.to_process import run_sync
+
+    async def main() -> list[int]:
+        results = [0] * len(values)
+        limiter = CapacityLimiter(WORKERS)
+
+        async def one(index: int, value: int) -> None:
+            results[index] = await run_sync(function, value, limiter=limiter)
+
+        async with create_task_group() as group:
+            for index, value in enumerate(values):
+                group.start_soon(one, index, value)
+        return results
+
+    return pool.call(main)
 
 
 def _mpire_singly(pool: Any, function: Function, values: Values) -> Any:
@@ -220,6 +271,13 @@ EXECUTOR_MAP = Way("ProcessPoolExecutor.map", "default (chunksize=1)", _map, exe
 EXECUTOR_CHUNKS = Way("ProcessPoolExecutor.map", "chunksize=1000", _map_chunks, executor)
 LOKY = Way("loky map", "default (chunksize=1)", _map, loky)
 JOBLIB = Way("joblib", "default (loky, batches by itself)", _joblib, joblib)
+EXECUTOR_SHARES = Way("ProcessPoolExecutor.map", "4 chunks a worker", _map_shares, executor)
+POOL_IMAP_CHUNKS = Way("mp Pool.imap", "chunksize=1000", _imap_chunks, mp_pool)
+LOKY_CHUNKS = Way("loky map", "chunksize=1000", _map_chunks, loky)
+JOBLIB_SINGLY = Way("joblib", "loky, batch_size=1", _joblib, joblib_singly)
+JOBLIB_FORK = Way("joblib", 'backend="multiprocessing"', _joblib, joblib_fork)
+STREAMABLE = Way("streamable map", "concurrency=a ProcessPoolExecutor", _streamable, executor)
+ANYIO = Way("anyio to_process", "task group, limiter", _anyio, anyio)
 JOBLIB_BATCHES = Way("joblib", "loky, batch_size=1000", _joblib, joblib_batches)
 PEBBLE = Way("pebble ProcessPool.map", "default (chunksize=1)", _pebble, pebble)
 PEBBLE_CHUNKS = Way("pebble ProcessPool.map", "chunksize=1000", _pebble_chunks, pebble)

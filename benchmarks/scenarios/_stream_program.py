@@ -44,6 +44,57 @@ def thread_pool_imap(tasks: int) -> Iterator[int]:
         yield from pool.imap(noop, numbers(tasks), chunksize=1000)
 
 
+def process_executor_map(tasks: int) -> Iterator[int]:
+    from concurrent.futures import ProcessPoolExecutor
+
+    with ProcessPoolExecutor(2) as pool:
+        yield from pool.map(noop, numbers(tasks), chunksize=1000)
+
+
+def pool_imap(tasks: int) -> Iterator[int]:
+    from multiprocessing import Pool
+
+    with Pool(2) as pool:
+        yield from pool.imap(noop, numbers(tasks), chunksize=1000)
+
+
+def joblib(tasks: int) -> Iterator[int]:
+    from joblib import Parallel, delayed
+
+    pool = Parallel(2, backend="threading", return_as="generator", batch_size=1000)
+    yield from pool(delayed(noop)(x) for x in numbers(tasks))
+
+
+def joblib_processes(tasks: int) -> Iterator[int]:
+    from joblib import Parallel, delayed
+
+    yield from Parallel(2, return_as="generator")(delayed(noop)(x) for x in numbers(tasks))
+
+
+def pebble(tasks: int) -> Iterator[int]:
+    from pebble import ThreadPool
+
+    with ThreadPool(max_workers=2) as pool:
+        yield from pool.map(noop, numbers(tasks), chunksize=1000).result()
+
+
+def mpire(method: str, tasks: int) -> Iterator[int]:
+    from mpire.pool import WorkerPool
+
+    with WorkerPool(n_jobs=2, start_method=method) as pool:
+        yield from pool.imap(noop, numbers(tasks), iterable_len=tasks)
+
+
+def aiometer(tasks: int) -> int:
+    from aiometer import amap
+
+    async def main() -> int:
+        async with amap(async_noop, range(tasks), max_at_once=2) as results:
+            return await count_async(results)
+
+    return asyncio.run(main())
+
+
 def streamable(tasks: int) -> Iterator[int]:
     from streamable import stream
 
@@ -83,6 +134,14 @@ LIBRARIES = {
     "ours-awaited": ours_awaited,
     "executor-map": lambda tasks: count(executor_map(tasks)),
     "thread-pool-imap": lambda tasks: count(thread_pool_imap(tasks)),
+    "process-executor-map": lambda tasks: count(process_executor_map(tasks)),
+    "pool-imap": lambda tasks: count(pool_imap(tasks)),
+    "joblib": lambda tasks: count(joblib(tasks)),
+    "joblib-processes": lambda tasks: count(joblib_processes(tasks)),
+    "pebble": lambda tasks: count(pebble(tasks)),
+    "mpire-threads": lambda tasks: count(mpire("threading", tasks)),
+    "mpire-processes": lambda tasks: count(mpire("fork", tasks)),
+    "aiometer": aiometer,
     "streamable": lambda tasks: count(streamable(tasks)),
     "streamable-async": lambda tasks: count(streamable_async(tasks)),
 }

@@ -70,6 +70,19 @@ def _thread_pool_map(function: Function, values: Sequence[int], workers: int) ->
         return pool.map(function, values)
 
 
+def _executor_submit(function: Function, values: Sequence[int], workers: int) -> Any:
+    with ThreadPoolExecutor(workers) as pool:
+        futures = [pool.submit(function, value) for value in values]
+        return [future.result() for future in futures]
+
+
+def _thread_pool_imap_chunks(function: Function, values: Sequence[int], workers: int) -> Any:
+    from multiprocessing.pool import ThreadPool
+
+    with ThreadPool(workers) as pool:
+        return list(pool.imap(function, values, chunksize=1000))
+
+
 def _thread_pool_map_singly(function: Function, values: Sequence[int], workers: int) -> Any:
     from multiprocessing.pool import ThreadPool
 
@@ -96,6 +109,39 @@ def _pebble(function: Function, values: Sequence[int], workers: int) -> Any:
 
     with ThreadPool(max_workers=workers) as pool:
         return list(pool.map(function, values).result())
+
+
+def _pebble_chunks(function: Function, values: Sequence[int], workers: int) -> Any:
+    from pebble import ThreadPool
+
+    with ThreadPool(max_workers=workers) as pool:
+        return list(pool.map(function, values, chunksize=1000).result())
+
+
+def _dask_bag(function: Function, values: Sequence[int], workers: int) -> Any:
+    from dask import bag
+
+    whole = bag.from_sequence(values, npartitions=4 * workers).map(function)
+    return whole.compute(scheduler="threads", num_workers=workers)
+
+
+def _dask_delayed(function: Function, values: Sequence[int], workers: int) -> Any:
+    import dask
+
+    calls = [dask.delayed(function, pure=False)(value) for value in values]
+    return dask.compute(*calls, scheduler="threads", num_workers=workers)
+
+
+def _gather(function: Function, values: Sequence[int], workers: int) -> Any:
+    import asyncio
+
+    async def main() -> list[int]:
+        loop = asyncio.get_running_loop()
+        with ThreadPoolExecutor(workers) as pool:
+            calls = (loop.run_in_executor(pool, function, value) for value in values)
+            return await asyncio.gather(*calls)
+
+    return asyncio.run(main())
 
 
 def _mpire(function: Function, values: Sequence[int], workers: int) -> Any:
@@ -136,6 +182,12 @@ BARE_THREADS = Way("bare threads", "by hand, one shared iterator", _bare_threads
 EXECUTOR_MAP = Way("ThreadPoolExecutor.map", "default", _executor_map)
 THREAD_POOL_MAP = Way("mp ThreadPool.map", "default (big static chunks)", _thread_pool_map)
 THREAD_POOL_SINGLY = Way("mp ThreadPool.map", "chunksize=1", _thread_pool_map_singly)
+EXECUTOR_SUBMIT = Way("ThreadPoolExecutor.submit", "a future each", _executor_submit)
+THREAD_POOL_IMAP = Way("mp ThreadPool.imap", "chunksize=1000", _thread_pool_imap_chunks)
+PEBBLE_CHUNKS = Way("pebble ThreadPool.map", "chunksize=1000", _pebble_chunks)
+DASK_BAG = Way("dask bag.map", "threads, 4 partitions a worker", _dask_bag)
+DASK_DELAYED = Way("dask.delayed", "threads, one for each task", _dask_delayed)
+GATHER = Way("asyncio.gather", "run_in_executor", _gather)
 JOBLIB = Way("joblib", 'backend="threading"', _joblib)
 JOBLIB_BATCHES = Way("joblib", 'backend="threading", batch_size=1000', _joblib_batches)
 PEBBLE = Way("pebble ThreadPool.map", "default", _pebble)

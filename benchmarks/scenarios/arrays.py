@@ -13,11 +13,18 @@ SLICE_MB = 6.25
 EACH_MB = 8
 
 
-def _contender(what: str, name: str, settings: str, library: str, kind: Kind = "peer") -> Contender:
+def _contender(
+    what: str,
+    name: str,
+    settings: str,
+    library: str,
+    kind: Kind = "peer",
+    rounds: int | None = None,
+) -> Contender:
     def run(tasks: int) -> str:
         return output(PROGRAM, what, library, str(tasks))
 
-    return Contender(name, settings, run, kind=kind)
+    return Contender(name, settings, run, kind=kind, rounds=rounds)
 
 
 def _times(printed: str, megabytes: float) -> Extras:
@@ -57,6 +64,7 @@ def _scenario(
         limit=150.0,
         check=check,
         columns=("again, ms", "GB/s", "sees a change"),
+        drawn=("again, ms",),
         reference="ProcessPoolExecutor",
         contenders=contenders,
     )
@@ -69,10 +77,14 @@ SHARED = _scenario(
     (
         _contender("shared", "concurkit", 'mode="process" each time', "ours-each-time", "ours"),
         _contender("shared", "concurkit", "ProcessExecutor(2), kept", "ours-kept", "ours"),
-        _contender("shared", "ProcessPoolExecutor", "forkserver, kept", "executor"),
+        _contender("shared", "ProcessPoolExecutor", "forkserver, kept", "executor", rounds=2),
         _contender("shared", "mp Pool.starmap", "forkserver, kept", "mp-pool"),
         _contender("shared", "joblib", "default (memmap), kept", "joblib"),
-        _contender("shared", "loky map", "reusable executor", "loky"),
+        _contender("shared", "loky map", "reusable executor", "loky", rounds=2),
+        _contender("shared", "pebble ProcessPool.map", "default, kept", "pebble", rounds=2),
+        _contender("shared", "dask client.scatter", "broadcast=True, kept", "dask-scatter"),
+        _contender("shared", "ray", "ray.put once, kept", "ray-put"),
+        _contender("shared", "ray", "an argument of each task, kept", "ray", rounds=3),
         _contender("shared", "mpire shared_objects", "fork, one each time", "mpire"),
         _contender("shared", "SharedMemory", "by hand, names to a warm pool", "hand", "limit"),
         _contender("shared", "for loop", "no concurrency", "loop", "floor"),
@@ -92,6 +104,9 @@ BACK = _scenario(
         _contender("back", "joblib", "default (memmap), kept", "joblib"),
         _contender("back", "loky map", "reusable executor", "loky"),
         _contender("back", "mpire map", "default, kept", "mpire"),
+        _contender("back", "pebble ProcessPool.map", "default, kept", "pebble"),
+        _contender("back", "dask client.map", "LocalCluster, kept", "dask"),
+        _contender("back", "ray", "an argument of each task, kept", "ray"),
         _contender("back", "SharedMemory", "by hand, names to a warm pool", "hand", "limit"),
         _contender("back", "for loop", "no concurrency", "loop", "floor"),
     ),

@@ -9,11 +9,13 @@ from ._programs import output
 PROGRAM = Path(__file__).with_name("_cold_program.py")
 
 
-def _contender(name: str, settings: str, library: str, kind: Kind = "peer") -> Contender:
+def _contender(
+    name: str, settings: str, library: str, kind: Kind = "peer", rounds: int | None = None
+) -> Contender:
     def run(_: int) -> str:
         return output(PROGRAM, library)
 
-    return Contender(name, settings, run, kind=kind)
+    return Contender(name, settings, run, kind=kind, rounds=rounds)
 
 
 def _times(printed: str, _: int) -> Extras:
@@ -39,6 +41,7 @@ COLD = Scenario(
     limit=30.0,
     check=_times,
     columns=("import, ms", "second, ms", "first / second", "later, ms", "closing, ms"),
+    drawn=("later, ms",),
     reference="ProcessPoolExecutor, forkserver",
     contenders=(
         _contender("concurkit", 'mode="process" each time', "ours-per-call", "ours"),
@@ -54,6 +57,9 @@ COLD = Scenario(
         _contender("joblib", "Parallel each time", "joblib"),
         _contender("pebble ProcessPool", "default, kept", "pebble"),
         _contender("mpire WorkerPool", "default, kept", "mpire"),
+        _contender("anyio to_process", "a loop each time", "anyio"),
+        _contender("dask LocalCluster", "kept", "dask", rounds=3),
+        _contender("ray", "kept", "ray", rounds=3),
     ),
 )
 

@@ -24,6 +24,8 @@ COROUTINES = Scenario(
         ways.GATHER.contender(noop, AT_ONCE),
         ways.STREAMABLE.contender(noop, AT_ONCE),
         ways.AIOMETER.contender(noop, AT_ONCE),
+        ways.AIOMETER_AMAP.contender(noop, AT_ONCE),
+        ways.ANYIO_WORKERS.contender(noop, AT_ONCE),
         ways.ANYIO.contender(noop, AT_ONCE, share=0.2),
         ways.ANYIO_TRIO.contender(noop, AT_ONCE, share=0.2),
         ways.BARE_WORKERS.contender(noop, AT_ONCE),

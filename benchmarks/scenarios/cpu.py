@@ -3,6 +3,7 @@
 from harness.model import SECONDS, Scenario, expect
 from work import SPINS_PER_SECOND, spin
 
+from . import _clusters as clusters
 from . import _processes as ways
 
 TURNS = SPINS_PER_SECOND // 20
@@ -30,6 +31,10 @@ CPU = Scenario(
         ways.JOBLIB.contender(spin, _turns),
         ways.PEBBLE.contender(spin, _turns),
         ways.MPIRE.contender(spin, _turns),
+        ways.STREAMABLE.contender(spin, _turns),
+        ways.ANYIO.contender(spin, _turns),
+        clusters.DASK_MAP.contender(spin, _turns),
+        clusters.RAY.contender(spin, _turns),
         ways.BARE_HALVES.contender(spin, _turns),
         ways.LOOP.contender(spin, _turns),
     ),

@@ -6,6 +6,7 @@ from harness.model import MILLISECONDS, Contender, Scenario
 from work import CRASH_AT, crash_at
 
 from . import _accidents as accidents
+from . import _clusters as clusters
 from . import _processes as ways
 
 Settled = list[accidents.Settled]
@@ -41,6 +42,22 @@ def _joblib(pool: Any, tasks: int) -> Settled:
     return accidents.settle_whole(lambda: pool(calls), tasks)
 
 
+def _generator(pool: Any, tasks: int) -> Settled:
+    from joblib import delayed
+
+    return accidents.settle_iterator(pool(delayed(crash_at)(x) for x in range(tasks)), tasks)
+
+
+def _dask(client: Any, tasks: int) -> Settled:
+    return accidents.settle_futures(client.map(crash_at, range(tasks), pure=False))
+
+
+def _ray(pool: Any, tasks: int) -> Settled:
+    remote = pool.remote(max_retries=0)(crash_at)
+    calls = [remote.remote(x) for x in range(tasks)]
+    return [accidents.settle(lambda c=call: pool.get(c)) for call in calls]  # type: ignore[misc]
+
+
 OURS = accidents.ours(crash_at)
 ANYIO = accidents.anyio_process(crash_at, None)
 
@@ -62,9 +79,18 @@ CRASH = Scenario(
         Contender("mp Pool.imap", "given up after 3 s", _imap, ways.mp_pool),
         Contender("loky submit", "default", _submit, accidents.loky_killed),
         Contender("joblib", "default", _joblib, accidents.joblib()),
+        Contender(
+            "joblib",
+            "generator, batch_size=1",
+            _generator,
+            accidents.joblib(return_as="generator", batch_size=1),
+        ),
         Contender("pebble ProcessPool.map", "default", _pebble, ways.pebble),
         Contender("mpire map", "chunk_size=1", _mpire, ways.mpire),
         Contender("anyio to_process", "task group, limiter; cold", ANYIO),
+        Contender("dask client.map", "default (three more tries)", _dask, clusters.dask),
+        Contender("dask client.map", "allowed-failures=0", _dask, clusters.dask_unforgiving),
+        Contender("ray", "max_retries=0", _ray, clusters.ray),
     ),
 )
 

@@ -7,6 +7,7 @@ from harness.model import Contender, Metric, Sample, Scenario
 from work import HANG_AT, hang_at
 
 from . import _accidents as accidents
+from . import _clusters as clusters
 from . import _processes as ways
 
 TIMEOUT = 1.0
@@ -48,6 +49,21 @@ def _joblib(pool: Any, tasks: int) -> Settled:
     return accidents.settle_whole(lambda: pool(calls), tasks)
 
 
+def _dask(client: Any, tasks: int) -> Settled:
+    return accidents.settle_futures(client.map(hang_at, range(tasks), pure=False), TIMEOUT)
+
+
+def _ray(pool: Any, tasks: int) -> Settled:
+    """A call that takes too long is ended with its worker."""
+    remote = pool.remote(max_retries=0)(hang_at)
+    settled: Settled = []
+    for call in [remote.remote(x) for x in range(tasks)]:
+        settled.append(accidents.settle(lambda c=call: pool.get(c, timeout=TIMEOUT)))  # type: ignore[misc]
+        if isinstance(settled[-1], BaseException):
+            pool.cancel(call, force=True)
+    return settled
+
+
 OURS = accidents.ours(hang_at, timeout=TIMEOUT)
 ANYIO = accidents.anyio_process(hang_at, TIMEOUT)
 
@@ -68,10 +84,12 @@ HANG = Scenario(
         Contender("ProcessPoolExecutor.submit", "result(timeout=1)", _submit, ways.executor),
         Contender("mp Pool.apply_async", "get(timeout=1)", _apply_async, ways.mp_pool),
         Contender("loky submit", "result(timeout=1)", _submit, accidents.loky_killed),
-        Contender("joblib", "timeout=1", _joblib, accidents.joblib(TIMEOUT)),
+        Contender("joblib", "timeout=1", _joblib, accidents.joblib(timeout=TIMEOUT)),
         Contender("pebble ProcessPool.map", "timeout=1", _pebble, ways.pebble),
         Contender("mpire map", "chunk_size=1, task_timeout=1", _mpire, ways.mpire),
         Contender("anyio to_process", "fail_after(1); cold", ANYIO),
+        Contender("dask client.map", "result(timeout=1)", _dask, clusters.dask),
+        Contender("ray", "get(timeout=1), cancel(force=True)", _ray, clusters.ray),
     ),
 )
 

@@ -23,6 +23,8 @@ SLEEP = Scenario(
         ways.PEBBLE.contender(nap, WORKERS),
         ways.MPIRE.contender(nap, WORKERS),
         ways.STREAMABLE.contender(nap, WORKERS),
+        ways.GATHER.contender(nap, WORKERS),
+        ways.DASK_DELAYED.contender(nap, WORKERS),
         ways.ANYIO.contender(nap, WORKERS),
         ways.BARE_THREADS.contender(nap, WORKERS),
     ),

@@ -35,6 +35,7 @@ STREAM = Scenario(
     repeats=1,
     check=_figures,
     columns=("peak MB above start",),
+    drawn=("peak MB above start",),
     contenders=(
         _contender("concurkit", 'mode="thread"', "ours-thread", "ours"),
         _contender("concurkit", 'mode="serial"', "ours-serial", "ours"),
@@ -43,6 +44,16 @@ STREAM = Scenario(
         _contender("concurkit", "aio, async for", "ours-awaited", "ours"),
         _contender("ThreadPoolExecutor.map", "default, not bounded", "executor-map", share=0.2),
         _contender("mp ThreadPool.imap", "chunksize=1000, not bounded", "thread-pool-imap"),
+        _contender("mp Pool.imap", "chunksize=1000, not bounded", "pool-imap"),
+        _contender(
+            "ProcessPoolExecutor.map", "chunksize=1000, not bounded", "process-executor-map"
+        ),
+        _contender("joblib", "threading, generator, batch_size=1000", "joblib"),
+        _contender("joblib", "loky, generator, not bounded", "joblib-processes"),
+        _contender("pebble ThreadPool.map", "chunksize=1000, not bounded", "pebble"),
+        _contender("mpire imap", 'start_method="threading"', "mpire-threads"),
+        _contender("mpire imap", 'start_method="fork"', "mpire-processes"),
+        _contender("aiometer amap", "max_at_once=2, needs a sequence", "aiometer", share=0.1),
         _contender("streamable map", "concurrency=2", "streamable", share=0.2),
         _contender("streamable map", "async, concurrency=2", "streamable-async", share=0.2),
     ),

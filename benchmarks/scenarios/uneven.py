@@ -6,6 +6,7 @@ from collections.abc import Callable
 from harness.model import SECONDS, Contender, Scenario, expect
 from work import SPINS_PER_SECOND, spin
 
+from . import _clusters as clusters
 from . import _processes as ways
 
 SECONDS_A_TASK = 0.01
@@ -33,8 +34,13 @@ def _contenders(turns: Callable[[int], list[int]]) -> tuple[Contender, ...]:
         ways.EXECUTOR_MAP.contender(spin, turns),
         ways.LOKY.contender(spin, turns),
         ways.JOBLIB.contender(spin, turns),
+        ways.JOBLIB_SINGLY.contender(spin, turns, rounds=3),
         ways.PEBBLE.contender(spin, turns),
         ways.MPIRE.contender(spin, turns),
+        ways.MPIRE_SINGLY.contender(spin, turns, rounds=3),
+        ways.STREAMABLE.contender(spin, turns, rounds=3),
+        clusters.DASK_MAP.contender(spin, turns, rounds=3),
+        clusters.RAY.contender(spin, turns, rounds=3),
         ways.BARE_CURSOR.contender(spin, turns),
     )
 

@@ -1,0 +1,86 @@
+"""The ways to map over two warm processes of a cluster's library, on this machine alone."""
+
+import logging
+import os
+import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Any
+
+from ._processes import WORKERS, Function, Values, Way
+
+
+@contextmanager
+def ray() -> Iterator[Any]:
+    """Its folder goes with it: a killed session of Ray leaves files, even locks, behind."""
+    os.environ["RAY_USAGE_STATS_ENABLED"] = "0"
+    import ray
+
+    with tempfile.TemporaryDirectory(prefix="ray", ignore_cleanup_errors=True) as folder:
+        ray.init(
+            num_cpus=WORKERS,
+            include_dashboard=False,
+            log_to_driver=False,
+            logging_level=logging.ERROR,
+            _temp_dir=folder,
+        )
+        yield ray
+        ray.shutdown()
+
+
+@contextmanager
+def dask() -> Iterator[Any]:
+    from dask.distributed import Client, LocalCluster
+
+    with tempfile.TemporaryDirectory(prefix="dask", ignore_cleanup_errors=True) as folder:
+        cluster = LocalCluster(
+            n_workers=WORKERS,
+            threads_per_worker=1,
+            dashboard_address=None,
+            silence_logs=logging.FATAL,
+            local_directory=folder,
+        )
+        with cluster, Client(cluster) as client:
+            yield client
+
+
+@contextmanager
+def dask_unforgiving() -> Iterator[Any]:
+    """A task that ends its worker is not tried again."""
+    from dask import config
+
+    with config.set({"distributed.scheduler.allowed-failures": 0}), dask() as client:
+        yield client
+
+
+def _ray(pool: Any, function: Function, values: Values) -> Any:
+    remote = pool.remote(function)
+    return pool.get([remote.remote(value) for value in values])
+
+
+def _ray_chunks(pool: Any, function: Function, values: Values) -> Any:
+    def whole(part: Values) -> list[int]:
+        return [function(value) for value in part]
+
+    remote = pool.remote(whole)
+    parts = [values[start : start + 1000] for start in range(0, len(values), 1000)]
+    chunks = pool.get([remote.remote(part) for part in parts])
+    return [result for chunk in chunks for result in chunk]
+
+
+def _dask_map(client: Any, function: Function, values: Values) -> Any:
+    return client.gather(client.map(function, values, pure=False))
+
+
+def _dask_bag(client: Any, function: Function, values: Values) -> Any:
+    from dask import bag
+
+    return (
+        bag.from_sequence(values, npartitions=4 * WORKERS).map(function).compute(scheduler=client)
+    )
+
+
+RAY = Way("ray", "remote for each task", _ray, ray)
+RAY_CHUNKS = Way("ray", "remote for each 1000 tasks", _ray_chunks, ray)
+DASK_MAP = Way("dask client.map", "LocalCluster", _dask_map, dask)
+DASK_BAG = Way("dask bag.map", "LocalCluster, 4 partitions a worker", _dask_bag, dask)
