@@ -2,7 +2,9 @@
 # make test    the whole test suite          (make test ARGS="-k law_6 -x" hands words to pytest)
 # make lint    ruff                          make format      lets ruff rewrite what it can
 # make types   mypy and pyright              make docs-check  runs the examples of README.md and docs/
-# make bench   the benchmarks                make clean       removes all that these made
+# make bench   all benchmarks, about an hour: figures, a page and pictures in build/
+#              (make bench ARGS="threads --quick" for one, to see that it works)
+# make clean   removes all that these made
 #
 # PYTHON=/path/to/python picks another interpreter; then `make clean` first.
 
@@ -45,7 +47,7 @@ docs-check: .venv/test
 	$(BIN)/python -m pytest tests/test_docs.py -m "not slow" $(ARGS)
 
 bench: .venv/made
-	$(BIN)/python benchmarks/run.py $(ARGS)
+	$(BIN)/python benchmarks/run.py $(or $(ARGS),--json build/benchmarks.json --page build/benchmarks.md)
 
 clean:
 	rm -rf .venv .ci/venvs benchmarks/.venv build dist .pytest_cache .mypy_cache .ruff_cache .hypothesis

@@ -17,10 +17,9 @@ def number(value: float) -> str:
 
 
 def ratio(value: float, base: float | None) -> str:
-    if not base:
+    """How often `base`; a base that noise has made nothing, or that never ended, is none."""
+    if base is None or base <= 0 or math.isinf(base):
         return "-"
-    if math.isinf(base):
-        return "-" if math.isinf(value) else "0x"
     return f"{number(value / base)}x" if math.isfinite(value) else "never"
 
 

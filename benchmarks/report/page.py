@@ -82,11 +82,11 @@ def _summary(figures: Figures) -> str:
 def _target(target: Target, figures: Figures) -> list[str]:
     measured = figures.scenario(target.scenario)
     if measured is None:
-        return [target.work, "-", number(target.goal), "not measured yet", *"----"]
+        return [target.work, "-", _goal(target), "not measured yet", *"----"]
     view = target.view(measured)
     work = f"[{target.work}](#{measured.name})"
     ours, peers = target.ours(view), best_peers(view)
-    cells = [work, target.unit(view), number(target.goal)]
+    cells = [work, target.unit(view), _goal(target)]
     cells += [_shown(ours, target, view, bold=True) if ours else "no figure"]
     if not peers:
         return [*cells, *"----"]
@@ -97,6 +97,10 @@ def _target(target: Target, figures: Figures) -> list[str]:
         *cells,
         ", ".join(f"{one.name} {_shown(one, target, view)}" for one in peers[1:]) or "-",
     ]
+
+
+def _goal(target: Target) -> str:
+    return "-" if target.goal is None else number(target.goal)
 
 
 def best_peers(view: Measured) -> list[Row]:

@@ -12,17 +12,19 @@ class Target:
     Attributes:
         work: In words.
         scenario: Whose figures tell.
-        goal: Ours, in the unit of the number it is about.
+        goal: Ours, in the unit of the number it is about; None where none was set.
         column: The extra it is about, where it is not the scenario's own number.
         settings: Ours with just these, where it is not the first of ours.
+        name: Ours of this name, likewise.
         over_reference: The number is a ratio to the best that was written by hand.
     """
 
     work: str
     scenario: str
-    goal: float
+    goal: float | None
     column: str | None = None
     settings: str | None = None
+    name: str | None = None
     over_reference: bool = False
 
     def view(self, measured: Measured) -> Measured:
@@ -30,8 +32,10 @@ class Target:
 
     def ours(self, view: Measured) -> Row | None:
         found = (row for row in view.rows if row.kind == "ours" and row.values)
-        wanted = self.settings
-        return next((row for row in found if wanted is None or row.settings == wanted), None)
+        return next((row for row in found if self._means(row)), None)
+
+    def _means(self, row: Row) -> bool:
+        return self.settings in {None, row.settings} and self.name in {None, row.name}
 
     def base(self, view: Measured) -> float:
         """What numbers are divided by before they are shown."""
@@ -71,5 +75,12 @@ TARGETS = (
     Target("a later call, executor kept", "cold", 1.0, column="later, ms", settings=KEPT),
     Target("1,000,000 tasks streamed, 2 threads", "stream", 0.3),
     Target("memory of that stream", "stream", 20.0, column="peak MB above start"),
-    Target("import", "import", 5.0),
+    Target("import concurkit", "import", 5.0),
+    Target(
+        "from concurkit import run_concurrently", "import", None,
+        name="from concurkit import run_concurrently",
+    ),
+    Target("a pending task's memory", "memory-pending", None),
+    Target("a kept outcome's memory", "memory-kept", None),
+    Target('mode="fastest" over the best mode, each kind of work', "fastest", 1.15),
 )  # fmt: skip

@@ -30,18 +30,21 @@ def ray() -> Iterator[Any]:
 
 @contextmanager
 def dask() -> Iterator[Any]:
+    from dask import config
     from dask.distributed import Client, LocalCluster
 
-    with tempfile.TemporaryDirectory(prefix="dask", ignore_cleanup_errors=True) as folder:
-        cluster = LocalCluster(
+    with (
+        tempfile.TemporaryDirectory(prefix="dask", ignore_cleanup_errors=True) as folder,
+        config.set(temporary_directory=folder),
+        LocalCluster(
             n_workers=WORKERS,
             threads_per_worker=1,
             dashboard_address=None,
             silence_logs=logging.FATAL,
-            local_directory=folder,
-        )
-        with cluster, Client(cluster) as client:
-            yield client
+        ) as cluster,
+        Client(cluster) as client,
+    ):
+        yield client
 
 
 @contextmanager

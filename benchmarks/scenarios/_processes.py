@@ -28,7 +28,7 @@ class Way:
     name: str
     settings: str
     map: Map
-    pool: Open | None
+    pool: Callable[..., Pool] | None
     kind: Kind = "peer"
 
     def contender(
@@ -258,6 +258,7 @@ def _mpire_singly(pool: Any, function: Function, values: Values) -> Any:
 
 
 OURS = Way("concurkit", "kept ProcessExecutor(2)", _ours, our_executor, "ours")
+OURS_SIZED = Way("concurkit", "kept ProcessExecutor", _ours, our_executor, "ours")
 OURS_SINGLY = Way(
     "concurkit", "kept ProcessExecutor(2), chunksize=1", _ours_singly, our_executor, "ours"
 )

@@ -55,6 +55,9 @@ IMPORTS = Scenario(
         _contender("import mpire"),
         _contender("import streamable"),
         _contender("import aiometer"),
+        _contender("import dask"),
+        _contender("import dask.distributed"),
+        _contender("import ray"),
     ),
 )
 
