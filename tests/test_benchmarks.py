@@ -195,7 +195,7 @@ def test_who_never_ended_does_not_stretch_the_scale() -> None:
     [chart] = charts(told, figures_of(told))
 
     assert chart.high == 3.0
-    assert chart.bars[1].words == "never · never"
+    assert chart.bars[1].words == "never"
 
 
 def test_columns_that_are_drawn_too_have_a_picture_of_their_own() -> None:

@@ -67,7 +67,7 @@ def _chart(name: str, measured: Measured, figures: Figures) -> Chart:
     quick = " (quick: fewer tasks)" if measured.quick else ""
     return Chart(
         name=name,
-        title=measured.title + quick,
+        title=measured.title[:1].upper() + measured.title[1:] + quick,
         axis=f"{measured.unit}, lower is better" + (", logarithmic" if logarithmic else ""),
         footer=footer(measured, figures),
         bars=bars,
@@ -85,9 +85,9 @@ def _below(value: float) -> float:
 def _bar(row: Row, measured: Measured) -> Bar:
     if not row.values:
         return Bar(row.name, row.settings, row.kind, None, 0.0, 0.0, _short(row.failed or ""))
-    words = [number(row.median), ratio(row.median, measured.base())]
-    if row == measured.ours():
-        words.pop()
+    words = [number(row.median)]
+    if row != measured.ours() and math.isfinite(row.median):
+        words.append(ratio(row.median, measured.base()))
     if measured.best:
         words.append(f"{measured.best}: {extra(row.samples, measured.best)}")
     low, high = min(row.values), max(row.values)
@@ -102,7 +102,7 @@ def footer(measured: Measured, figures: Figures) -> str:
     """Where and when: enough to judge a picture that stands alone."""
     machine = figures.machine
     told: Sequence[str] = (
-        f"median of {measured.rounds} rounds and how often ours, line: fastest to slowest",
+        f"median of {measured.rounds} rounds, x: times ours, line: fastest to slowest",
         measured.date,
         machine["python"],
         f"{machine['cpus']} CPUs, {machine['cpu']}",

@@ -31,8 +31,8 @@ ROW = 0.44
 LABELS = 3.3
 """Inches: of the picture, of one bar with its air, of the names beside the bars."""
 
-WORDS = 1.75
-"""Inches right of the longest bar for what is written at it."""
+LETTER = 0.072
+"""Inches that a letter of what is written at a bar takes, or a little less."""
 
 HEAD, FOOT = 0.5, 0.78
 """Inches above and below the bars, a title of one line included."""
@@ -93,7 +93,8 @@ def drawn(chart: Chart, colours: Colours) -> Figure:
 
 def _scale(axes: Axes, chart: Chart, colours: Colours) -> None:
     room = WIDTH - LABELS - 0.15
-    share = room / (room - WORDS)  # the words at the longest bar stay inside the picture
+    words = 0.3 + LETTER * max(len(bar.words) for bar in chart.bars if bar.median is not None)
+    share = room / (room - words)  # the words at the longest bar stay inside the picture
     if chart.logarithmic:
         axes.set_xscale("log")
         axes.set_xlim(chart.low, chart.low * (chart.high / chart.low) ** share)

@@ -8,10 +8,7 @@ from harness.numbers import extra, number, ratio
 from harness.table import aligned, body
 
 from .chart import Chart, charts
-from .targets import TARGETS, Target
-
-NEXT = 3
-"""So many more peers are named beside the best one; the scenario's own table has them all."""
+from .targets import NEXT, TARGETS, Target
 
 INTRODUCTION = """\
 # Benchmarks
@@ -85,7 +82,7 @@ def _target(target: Target, figures: Figures) -> list[str]:
         return [target.work, "-", _goal(target), "not measured yet", *"----"]
     view = target.view(measured)
     work = f"[{target.work}](#{measured.name})"
-    ours, peers = target.ours(view), best_peers(view)
+    ours, peers = target.ours(view), target.peers(view)[: 1 + NEXT]
     cells = [work, target.unit(view), _goal(target)]
     cells += [_shown(ours, target, view, bold=True) if ours else "no figure"]
     if not peers:
@@ -95,21 +92,12 @@ def _target(target: Target, figures: Figures) -> list[str]:
     cells += [ratio(best.median, ours.median) if ours else "-"]
     return [
         *cells,
-        ", ".join(f"{one.name} {_shown(one, target, view)}" for one in peers[1:]) or "-",
+        "; ".join(f"{one.name} {_shown(one, target, view)}" for one in peers[1:]) or "-",
     ]
 
 
 def _goal(target: Target) -> str:
     return "-" if target.goal is None else number(target.goal)
-
-
-def best_peers(view: Measured) -> list[Row]:
-    """The best of the peers and those that come next, each library's call at its best settings."""
-    found: dict[str, Row] = {}
-    for row in view.ranked():
-        if row.kind == "peer" and row.values:
-            found.setdefault(row.name, row)
-    return list(found.values())[: 1 + NEXT]
 
 
 def _shown(row: Row, target: Target, view: Measured, bold: bool = False) -> str:

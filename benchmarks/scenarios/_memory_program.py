@@ -86,9 +86,9 @@ def thread_pool_apply(function: Callable[[int], int], tasks: int) -> Any:
         return jobs
 
 
-def executor_map(function: Callable[[int], int], tasks: int) -> Any:
+def executor_map(tasks: int) -> Any:
     with ThreadPoolExecutor(WORKERS) as pool:
-        return list(pool.map(function, range(tasks)))
+        return list(pool.map(hold, range(tasks)))
 
 
 def thread_pool_map(tasks: int) -> Any:
@@ -96,10 +96,10 @@ def thread_pool_map(tasks: int) -> Any:
         return pool.map(hold, range(tasks), chunksize=1)
 
 
-def joblib(function: Callable[[int], int], tasks: int) -> Any:
+def joblib(tasks: int) -> Any:
     from joblib import Parallel, delayed
 
-    return Parallel(WORKERS, backend="threading")(delayed(function)(x) for x in range(tasks))
+    return Parallel(WORKERS, backend="threading")(delayed(hold)(x) for x in range(tasks))
 
 
 def streamable(tasks: int) -> Any:
@@ -161,11 +161,11 @@ PENDING: dict[str, Callable[[int], Any]] = {
     "ours-async": lambda tasks: ours("async", False, tasks),
     "ours-submit": lambda tasks: ours_submit(hold, tasks),
     "executor-submit": lambda tasks: executor_submit(hold, tasks),
-    "executor-map": lambda tasks: executor_map(hold, tasks),
+    "executor-map": executor_map,
     "thread-pool-map": thread_pool_map,
     "thread-pool-apply": lambda tasks: thread_pool_apply(hold, tasks),
     "pebble": lambda tasks: pebble(hold, tasks),
-    "joblib": lambda tasks: joblib(hold, tasks),
+    "joblib": joblib,
     "streamable": streamable,
     "gather": gather,
     "aiometer": aiometer,
@@ -231,11 +231,9 @@ KEPT: dict[str, Callable[[int], Any]] = {
     "ours-values": lambda tasks: ours_run("raise", tasks),
     "ours-futures": lambda tasks: ours_submit(small, tasks),
     "executor-submit": lambda tasks: executor_submit(small, tasks),
-    "executor-map": lambda tasks: executor_map(small, tasks),
     "thread-pool-apply": lambda tasks: thread_pool_apply(small, tasks),
     "pebble": lambda tasks: pebble(small, tasks),
     "asyncio-tasks": asyncio_tasks,
-    "joblib": lambda tasks: joblib(small, tasks),
     "loop": lambda tasks: [small(x) for x in range(tasks)],
 }
 

@@ -71,11 +71,9 @@ KEPT = _scenario(
         kept("concurkit", "values", "ours-values", "ours"),
         kept("concurkit", "ThreadExecutor.submit: a future each", "ours-futures", "ours"),
         kept("ThreadPoolExecutor.submit", "a future each", "executor-submit"),
-        kept("ThreadPoolExecutor.map", "values", "executor-map"),
         kept("mp ThreadPool.apply_async", "an AsyncResult each", "thread-pool-apply"),
         kept("pebble ThreadPool.schedule", "a future each", "pebble"),
         kept("asyncio.create_task", "a Task each", "asyncio-tasks"),
-        kept("joblib", 'backend="threading": values', "joblib", share=0.2),
         kept("for loop", "values", "loop", "floor"),
     ),
 )
