@@ -503,3 +503,25 @@ def test_futures_survive_runs_that_kill_workers(processes: ProcessExecutor) -> N
         futures = [processes.submit(sample_tasks.give, i) for i in range(2)]
 
         assert [0, 1] == [future.result(timeout=20) for future in futures]
+
+
+# ---- a system without threads to give ------------------------------------------------------------
+
+
+def test_threads_that_cannot_be_started_end_the_run(monkeypatch: pytest.MonkeyPatch) -> None:
+    """With the system's own error, and without those that could be."""
+    start, started = threading.Thread.start, []
+
+    def refuse(thread: threading.Thread) -> None:
+        if thread.name.startswith("concurkit-") and "_" in thread.name:
+            if len(started) == 2:
+                raise RuntimeError("can't start new thread")
+            started.append(thread)
+        start(thread)
+
+    monkeypatch.setattr(threading.Thread, "start", refuse)
+
+    with pytest.raises(RuntimeError, match="can't start new thread"):
+        run_concurrently([sample_tasks.nothing] * 4, mode="thread", max_workers=4)
+
+    assert [False, False] == [thread.is_alive() for thread in started]

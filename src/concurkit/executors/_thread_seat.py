@@ -186,14 +186,29 @@ def open_threads(crew: Crew, count: int, setup: Setup = NOTHING) -> Sequence[Any
     """Open *count* seats whose threads never keep the interpreter from ending.
 
     A thread is a daemon if the thread that starts it is one: hence the starter.
+
+    Raises:
+        RuntimeError: when the system gives no more threads.
     """
     seats = [ThreadSeat(crew, setup) for _ in range(count)]
+    trouble: list[BaseException] = []
 
     def start() -> None:
-        for seat in seats:
-            seat.start()
+        try:
+            for seat in seats:
+                seat.start()
+        except BaseException as error:
+            trouble.append(error)
 
     starter = threading.Thread(target=start, name="concurkit-starter", daemon=True)
     starter.start()
     starter.join()
+    if trouble:
+        for seat in seats:
+            seat.close()
+            if (
+                setup.initializer is None
+            ):  # else it may take its time, or ask the crew for something
+                seat.join()
+        raise trouble.pop()
     return seats
