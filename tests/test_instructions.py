@@ -19,6 +19,7 @@ import pytest
 
 pytestmark = [
     pytest.mark.slow,
+    pytest.mark.timeout(400),  # under valgrind all takes fifty times as long
     pytest.mark.skipif(shutil.which("valgrind") is None, reason="needs valgrind to count"),
 ]
 
@@ -88,7 +89,7 @@ def counted(program: Path, where: str, *options: str) -> tuple[str, dict[str, li
         env=environ,
         capture_output=True,
         text=True,
-        timeout=110,
+        timeout=180,
         check=True,
     )
     found: dict[str, dict[int, int]] = {}
