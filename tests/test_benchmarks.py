@@ -71,10 +71,12 @@ def test_scenarios_have_names_of_their_own() -> None:
     assert len(set(names)) == len(names)
 
 
-@pytest.mark.parametrize("target", TARGETS, ids=lambda target: target.work)
+@pytest.mark.parametrize(
+    "target",
+    [target for target in TARGETS if target.scenario != "fastest"],  # which no mode does yet
+    ids=lambda target: target.work,
+)
 def test_each_figure_to_beat_is_about_a_number_that_is_measured(target: Target) -> None:
-    if target.scenario == "fastest":
-        pytest.skip("the mode is still to come")
     scenario = scenarios.named(target.scenario)
     ours = [one for one in scenario.contenders if one.kind == "ours"]
 
