@@ -5,10 +5,14 @@ from __future__ import annotations
 import os
 import subprocess
 import sys
+import threading
 from pathlib import Path
 from textwrap import dedent
 
 import pytest
+
+from concurkit import ProcessExecutor, Task, run_concurrently
+from concurkit.executors.process._forks import Fork
 
 pytestmark = pytest.mark.skipif(not hasattr(os, "fork"), reason="there is no fork() here")
 
@@ -127,6 +131,24 @@ def test_a_forked_worker_finds_no_lock_held(lock: str) -> None:
     )
 
     assert (done.stdout, done.stderr) == ("[1, 2]\n", "")
+
+
+def test_nothing_is_sent_while_a_worker_is_to_be_forked(warm_processes: ProcessExecutor) -> None:
+    """To send is to pickle, and perhaps to import, under locks that are not ours to keep free."""
+    fork = Fork()
+    found: list[int] = []
+
+    def run() -> None:
+        found.extend(run_concurrently(Task.map(abs, [-1, -2]), mode=warm_processes))
+
+    thread = threading.Thread(target=run)
+    thread.start()
+    thread.join(0.3)
+    before = list(found)
+    fork.forgo()
+    thread.join(30)
+
+    assert (before, found) == ([], [1, 2])
 
 
 NESTED = """
