@@ -206,9 +206,7 @@ def open_threads(crew: Crew, count: int, setup: Setup = NOTHING) -> Sequence[Any
     if trouble:
         for seat in seats:
             seat.close()
-            if (
-                setup.initializer is None
-            ):  # else it may take its time, or ask the crew for something
+            if setup.initializer is None:  # one may take its time, or ask the crew for something
                 seat.join()
         raise trouble.pop()
     return seats
