@@ -175,6 +175,13 @@ def _notebook(home: Path) -> Start:
             for output in cell.outputs:
                 print(output, file=sys.stderr)
     """
+    # A kernel that is interrupted on its way out drops its own task with a line in asyncio's log.
+    quiet = """
+        __import__("logging").getLogger("asyncio").addFilter(
+            lambda record: "coro=<Kernel.dispatch_control()" not in record.getMessage()
+        )
+    """
+    _write(home, "ipython/profile_default/startup/quiet.py", dedent(quiet))
     spec: dict[str, Any] = {
         "argv": [sys.executable, "-m", "ipykernel_launcher", "--log-level=ERROR"],
         "display_name": "here",
