@@ -976,6 +976,32 @@ class TestBatches:
 
         assert [[4]] == started(schedule)
 
+    def test_after_a_batch_that_never_began(self) -> None:
+        """That its worker was not free says nothing of the tasks."""
+        schedule = supplied(100, workers=3)
+        schedule.orders(0.0)
+        schedule.ended(1, returned(1, 1e-6), 0.0)
+        schedule.ended(2, returned(1, 1e-6), 0.0)
+        assert [8, 8] == [len(indices) for indices in started(schedule)]
+        schedule.gave_back(4, 0, 0.01)
+        schedule.ended(4, Report(), 0.01)
+        schedule.ended(5, returned(8, 1e-6), 0.01)
+
+        assert [8, 64] == [len(indices) for indices in started(schedule)]
+
+    def test_after_a_batch_that_stood_still_in_the_end(self) -> None:
+        """Of many tasks that were quick before, not all that follow are thought slow."""
+        schedule = supplied(3000, grain=0.001)
+        for number in range(1, 5):
+            [indices] = started(schedule)
+            schedule.ended(number, returned(len(indices), 1e-6), 0.0)
+        [indices] = started(schedule)
+        assert len(indices) > 500
+        schedule.gave_back(5, 401, 0.004)  # 10 µs for each that has ended
+        schedule.ended(5, returned(401, 1e-5), 0.004)
+
+        assert 25 < len(started(schedule)[0]) < 100
+
     def test_chunksize(self) -> None:
         """A size chosen by hand is kept to, whatever the tasks prove to be."""
         schedule = supplied(7, chunksize=3)

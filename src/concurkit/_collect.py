@@ -65,6 +65,9 @@ class Collector:
     def _place(self, indices: Any, values: Any) -> None:
         results = self._results
         first, last = indices[0], indices[-1]
+        if first == len(results) and last - first + 1 == len(indices):
+            results.extend(values)  # the common case, in a third of the time of what follows
+            return
         if last >= len(results):
             results.extend([None] * (last + 1 - len(results)))
         if last - first + 1 == len(indices):

@@ -199,12 +199,13 @@ class Drive:
 
     def _apply(self, event: Event, now: float) -> None:
         schedule = self.schedule
-        if type(event) is Read or type(event) is ReadFailed:
-            self._reading = self._drawing = False
         if type(event) is Ended:
             self._flights.pop(event.number, None)
             schedule.ended(event.number, event.report, now)
-        elif type(event) is Unfit:
+            return
+        if type(event) is Read or type(event) is ReadFailed:
+            self._reading = self._drawing = False
+        if type(event) is Unfit:
             self._flights.pop(event.number, None)
             self.unfit = self.unfit or event.error
             schedule.cut(now, _workers_unfit)

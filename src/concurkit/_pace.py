@@ -19,12 +19,15 @@ class Pace:
     Args:
         grain: seconds of work that a batch of tiny tasks is let grow to.
         chunksize: tasks in a batch, or None to choose.
+
+    Attributes:
+        fitting: how many tasks fit into a batch while there are enough.
     """
 
     def __init__(self, grain: float, chunksize: int | None) -> None:
         self._grain = grain
         self._chunksize = chunksize
-        self._fitting = chunksize or 1
+        self.fitting = chunksize or 1
         self._each: float | None = None
 
     @property
@@ -36,11 +39,11 @@ class Pace:
     def quick(self) -> bool:
         """Whether batches are so short that one may wait behind another."""
         each = self._each
-        return each is not None and each <= _TINY and each * self._fitting <= 2 * self._grain
+        return each is not None and each <= _TINY and each * self.fitting <= 2 * self._grain
 
     def size(self, left: int | None, workers: int) -> int:
         """How many tasks the next batch takes, of *left* tasks that have not started."""
-        size = self._fitting
+        size = self.fitting
         if self._chunksize is None and left is not None and size > 1:
             # The last batches shrink, so that the workers end together.
             size = max(1, min(size, max(-(-left // (2 * workers)), size // 8)))
@@ -58,11 +61,16 @@ class Pace:
             each = min(mean, 4 * old) if mean > old else (old + mean) / 2
         self._each = each
         if self._chunksize is None:
-            most = min(_MOST, max(count * _GROWTH, self._fitting))
-            self._fitting = most if each * most <= self._grain else max(1, int(self._grain / each))
+            most = min(_MOST, max(count * _GROWTH, self.fitting))
+            self.fitting = most if each * most <= self._grain else max(1, int(self._grain / each))
 
-    def slowed(self) -> None:
-        """A batch was not done in time: none waits behind another until tasks prove quick again."""
-        self._each = max(self._each or 0.0, 4 * self._grain)
+    def slowed(self, took: float = inf) -> None:
+        """A batch was not done in time, whose tasks *took* so long each until then.
+
+        Those that follow are thought slower still: none waits behind another until tasks prove
+        quick again, and few go together, unless very many of that batch had ended.
+        """
+        each = min(4 * took, 4 * self._grain)
+        self._each = max(self._each or 0.0, each)
         if self._chunksize is None:
-            self._fitting = 1
+            self.fitting = max(1, int(self._grain / self._each))

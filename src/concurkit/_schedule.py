@@ -13,8 +13,8 @@ Every moment is a number of seconds on the caller's clock.
 
 from __future__ import annotations
 
-import sys
 from collections.abc import Sequence
+from math import inf
 from typing import Any
 
 from ._alarms import Alarms
@@ -58,10 +58,11 @@ _WINDOW = 1024
 class _Flight:
     """A batch on its way."""
 
-    __slots__ = ("batch", "kept", "overdue", "recalled", "stopping")
+    __slots__ = ("at", "batch", "kept", "overdue", "recalled", "stopping")
 
-    def __init__(self, batch: Batch) -> None:
+    def __init__(self, batch: Batch, at: float) -> None:
         self.batch = batch
+        self.at = at  # when it started
         self.kept = len(batch.indices)  # tasks that were not given back
         self.recalled = False  # what it has not started was asked back
         self.overdue: int | None = None  # position of the task whose time is up
@@ -171,7 +172,8 @@ class Schedule:
         if kept < flight.kept:
             batch, upto = flight.batch, flight.kept
             flight.kept = kept
-            self._pace.slowed()
+            if kept:  # else its worker was not free yet, which says nothing of the tasks
+                self._pace.slowed((now - flight.at) / (kept - 1) if kept > 1 else inf)
             self._put_back(batch, kept, upto, batch.alone)
 
     def seen(self, number: int, position: int, since: float | None, now: float) -> None:
@@ -239,25 +241,26 @@ class Schedule:
         if self._bound is not None:  # only to account for them
             return _WINDOW
         free = self._room()
-        size = self._size()
-        most = self._window() - self.tally.drawn + self.tally.taken
-        if free < 1 or (most < size and self._flights):
+        if free < 1:
             return 0
-        return max(0, min(size, free * size - self._waiting.ready, most))
+        size = self._size()
+        wanted = min(size, free * size - self._waiting.ready)
+        if wanted > 0 and self.terms.window is not None:
+            most = self._window() - self.tally.drawn + self.tally.taken
+            wanted = 0 if most < size and self._flights else min(wanted, most)
+        return max(0, wanted)
 
     @property
     def wake(self) -> float | None:
         """When to ask for `orders` again though nothing happened."""
-        moments = [
-            self._deadline,
-            self._settled_by,
-            self._abandon_by,
-            self._alarms.next,
-            self._waiting.next,
-        ]
+        rate = None
         if self._rate is not None and self._waiting.ready and self._room() > 0:
-            moments.append(self._rate.next)
-        return min((at for at in moments if at is not None), default=None)
+            rate = self._rate.next
+        first = self._alarms.next
+        for at in (self._deadline, self._settled_by, self._abandon_by, self._waiting.next, rate):
+            if at is not None and (first is None or at < first):
+                first = at
+        return first
 
     def orders(self, now: float) -> list[Order]:
         """What to do now, in this order."""
@@ -272,10 +275,12 @@ class Schedule:
             self._abandon_by = None
             self._questions.extend(Abandon(number, -1) for number in self._flights)
         self._waiting.ripen(now)
-        orders: list[Order] = [one for one in self._questions if one.number in self._flights]
-        self._questions.clear()
-        if any(type(one) is Abandon for one in orders):
-            return orders  # what comes of these may end the run
+        orders: list[Order] = []
+        if self._questions:
+            orders += [one for one in self._questions if one.number in self._flights]
+            self._questions.clear()
+            if any(type(one) is Abandon for one in orders):
+                return orders  # what comes of these may end the run
         while self._waiting.ready and self._room() > 0 and self._in_time(now):
             orders.append(self._launch(now))
         return orders
@@ -293,6 +298,8 @@ class Schedule:
 
     def _size(self) -> int:
         """How many tasks the next batch takes."""
+        if self._pace.fitting == 1:
+            return 1
         terms = self.terms
         length = terms.length
         left = None if length is None else length - self.tally.drawn + self._waiting.ready
@@ -305,8 +312,6 @@ class Schedule:
     def _window(self) -> int:
         """How many tasks may be drawn beyond those that were read."""
         terms = self.terms
-        if terms.window is None:
-            return sys.maxsize
         chosen = min(max(terms.workers, 4 * terms.workers * self._size()), _WINDOW)
         return terms.workers + (terms.window or chosen)
 
@@ -316,7 +321,7 @@ class Schedule:
             self._rate.take(now)
         self._numbers = number = self._numbers + 1
         batch = Batch(number, indices, items, alone, self._pace.hint)
-        flight = self._flights[number] = _Flight(batch)
+        flight = self._flights[number] = _Flight(batch, now)
         start = Start(batch, self._lanes.enter(number))
         self._watch(flight, now)
         return start

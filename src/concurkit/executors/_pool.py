@@ -51,10 +51,23 @@ class Seat(Protocol):
 
 
 class Crew:
-    """The seats of one executor and the flights that wait for one."""
+    """The seats of one executor and the flights that wait for one.
 
-    def __init__(self, open_seats: Callable[[Crew, int], Sequence[Any]], most: int) -> None:
+    Args:
+        open_seats: opens so many seats.
+        most: how many there may be.
+        start: starts seats that were opened and have something to do by now, if opening them
+            has not; raises where the system does not let it.
+    """
+
+    def __init__(
+        self,
+        open_seats: Callable[[Crew, int], Sequence[Any]],
+        most: int,
+        start: Callable[[Sequence[Any]], None] | None = None,
+    ) -> None:
         self._open = open_seats
+        self._start = start
         self._most = most
         self._lock = threading.RLock()  # a garbage collection inside may drop an executor
         self._idle: list[Any] = []
@@ -86,10 +99,12 @@ class Crew:
                     need.append(flight)
                 else:
                     self._waiting.append(flight)
-            for seat, flight in zip(self._new(len(need)), need, strict=True):
+            new = self._new(len(need))
+            for seat, flight in zip(new, need, strict=True):
                 given.append(self._seated(seat, flight))
         for seat, flight in given:  # not under the lock: a process is written to
             seat.give(flight)
+        self._begin(new)
 
     def freed(self, seat: Any) -> None:
         """*seat* has done one flight; give it the next or let it idle."""
@@ -118,8 +133,10 @@ class Crew:
                 self._idle.remove(seat)
             if not self._waiting or len(self.seats) >= self._most:
                 return
-            new, flight = self._seated(self._new(1)[0], self._waiting.popleft())
+            seats = self._new(1)
+            new, flight = self._seated(seats[0], self._waiting.popleft())
         new.give(flight)
+        self._begin(seats)
 
     def unfit(self, seat: Any, error: InitializerError) -> None:
         """*seat* could not be set up, and what waits would fare no better on another."""
@@ -196,6 +213,17 @@ class Crew:
         seats = self._open(self, count)
         self.seats.extend(seats)
         return seats
+
+    def _begin(self, seats: Sequence[Any]) -> None:
+        """Start seats that were opened, each with work to do at once."""
+        if self._start is None or not seats:
+            return
+        try:
+            self._start(seats)
+        except BaseException:
+            with self._lock:
+                self.seats = [one for one in self.seats if one not in seats or one.started]
+            raise
 
     def _retire(self, seat: Any) -> None:
         self.seats.remove(seat)

@@ -25,7 +25,7 @@ from .._task import Task
 from ._flight import Flight, Tell
 from ._pool import Crew
 from ._slot_flight import SlotFlight
-from ._thread_seat import open_threads
+from ._thread_seat import open_threads, start_threads
 
 
 class Slots:
@@ -42,7 +42,7 @@ class Slots:
         self._ready = setup.initializer is None
         self._setting_up: SlotFlight | None = None
         self.home: object = self
-        self.crew = Crew(open_threads, most)
+        self.crew = Crew(open_threads, most, start_threads)
         self.belongings = Belongings()  # one value for all on this loop
         self._thread = threading.get_ident()
         self._soon, self._spawn = loop_functions()

@@ -127,20 +127,24 @@ class ThreadSeat:
         self._setup = setup
         self._inbox: SimpleQueue[ThreadFlight | None] = SimpleQueue()
         self._abandoned = False
+        self.started = False
         self.ready = False
-        self._host = ThreadPoolExecutor(1, thread_name_prefix=f"concurkit-{crew.numbers}")
+        self._name = f"concurkit-{crew.numbers}"
+        self._host: ThreadPoolExecutor | None = None
         self._thread: threading.Thread | None = None
         self.give = self._inbox.put
 
     def start(self) -> None:
+        self._host = ThreadPoolExecutor(1, thread_name_prefix=self._name)
         self._host.submit(self._serve)
         self._host.shutdown(wait=False)
+        self.started = True
 
     def close(self) -> None:
         self._inbox.put(None)
 
     def join(self) -> None:
-        if not self._abandoned:
+        if self._host is not None and not self._abandoned:
             self._host.shutdown(wait=True)
 
     def give_up(self) -> None:
@@ -183,14 +187,18 @@ class ThreadSeat:
 
 
 def open_threads(crew: Crew, count: int, setup: Setup = NOTHING) -> Sequence[Any]:
-    """Open *count* seats whose threads never keep the interpreter from ending.
+    """Open *count* seats, each for a thread of its own."""
+    return [ThreadSeat(crew, setup) for _ in range(count)]
+
+
+def start_threads(seats: Sequence[ThreadSeat]) -> None:
+    """Start the threads of *seats*, which never keep the interpreter from ending.
 
     A thread is a daemon if the thread that starts it is one: hence the starter.
 
     Raises:
         RuntimeError: when the system gives no more threads.
     """
-    seats = [ThreadSeat(crew, setup) for _ in range(count)]
     trouble: list[BaseException] = []
 
     def start() -> None:
@@ -204,9 +212,4 @@ def open_threads(crew: Crew, count: int, setup: Setup = NOTHING) -> Sequence[Any
     starter.start()
     starter.join()
     if trouble:
-        for seat in seats:
-            seat.close()
-            if setup.initializer is None:  # one may take its time, or ask the crew for something
-                seat.join()
         raise trouble.pop()
-    return seats

@@ -12,7 +12,7 @@ from .._cpus import default_workers
 from .._setup import Setup
 from ._flight import Claim, Tell
 from ._pool import Crew, PoolExecutor
-from ._thread_seat import ThreadFlight, open_threads
+from ._thread_seat import ThreadFlight, open_threads, start_threads
 
 
 class ThreadExecutor(PoolExecutor):
@@ -44,7 +44,7 @@ class ThreadExecutor(PoolExecutor):
     ) -> None:
         self.max_workers: int = check_workers(max_workers) or default_workers("thread")
         setup = Setup.check(initializer, initargs)
-        self._man(Crew(partial(open_threads, setup=setup), self.max_workers))
+        self._man(Crew(partial(open_threads, setup=setup), self.max_workers, start_threads))
 
     def _flight(self, batch: Batch, job: Job, tell: Tell, claim: Claim | None) -> ThreadFlight:
         return ThreadFlight(batch, job, tell, claim, self._crew)
