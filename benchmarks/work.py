@@ -24,6 +24,25 @@ def nap(x: int) -> int:
     return x
 
 
+MILLISECONDS = 1000
+
+
+def wait(x: int) -> int:
+    """Sleeps the last three digits of `x` in ms; the others tell tasks apart."""
+    ms = x % MILLISECONDS
+    if ms:
+        time.sleep(ms / 1000)
+    return x
+
+
+RESULT_BYTES = 1_000_000
+
+
+def grow(x: int) -> bytes:
+    """A small number that becomes a large result."""
+    return x.to_bytes(8, "big").ljust(RESULT_BYTES, b"\0")
+
+
 def spin(turns: int) -> int:
     """Pure Python that holds the GIL; the answer shows that every turn was made."""
     total = 0

@@ -20,12 +20,14 @@ from harness import figures as files  # noqa: E402
 from harness.environment import Environment  # noqa: E402
 from harness.figures import Figures, OtherMachineError  # noqa: E402
 from harness.measured import Measured, Row  # noqa: E402
-from harness.model import Kind, Sample, Scenario, label  # noqa: E402
+from harness.model import Kind, Sample, Scenario, WrongResultError, label  # noqa: E402
 from harness.numbers import number, ratio  # noqa: E402
 from harness.table import table  # noqa: E402
 from report.chart import charts, slug  # noqa: E402
 from report.page import page  # noqa: E402
 from report.targets import TARGETS, Target  # noqa: E402
+from scenarios import _hard_cases as hard_cases  # noqa: E402
+from scenarios import hard  # noqa: E402
 
 MACHINE = {
     "cpu": "a processor",
@@ -82,6 +84,26 @@ def test_each_figure_to_beat_is_about_a_number_that_is_measured(target: Target) 
 
     assert target.column is None or target.column in scenario.columns
     assert any(target._means(one) for one in ours)
+
+
+@pytest.mark.parametrize("case", hard_cases.MIXED, ids=lambda case: case.name)
+def test_the_hard_cases_have_the_ideal_that_their_title_tells(case: hard_cases.Case) -> None:
+    assert hard_cases.ideal(case, hard.SLOW, hard.WORKERS) == 0.15
+
+
+@pytest.mark.parametrize("case", hard_cases.ONE_SLOW, ids=lambda case: case.name)
+def test_one_slow_task_is_all_that_an_ideal_run_waits_for(case: hard_cases.Case) -> None:
+    assert hard_cases.ideal(case, hard.TINY, hard.WORKERS) == 0.25
+
+
+def test_a_hard_case_is_judged_by_its_worst_and_a_wrong_result_is_no_time() -> None:
+    case = hard_cases.FEW
+    check = hard_cases.judged([case], workers=4)
+    right = hard_cases.values(case, 5)
+
+    assert check([(0.2, right)], 5) == {"few": 2.0, "worst": 2.0}
+    with pytest.raises(WrongResultError, match="few"):
+        check([(0.2, right[::-1])], 5)
 
 
 # ---- the file -----------------------------------------------------------------------------------

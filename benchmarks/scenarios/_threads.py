@@ -22,9 +22,15 @@ class Way:
     map: Map
     kind: Kind = "peer"
 
-    def contender(self, function: Function, workers: int, share: float = 1.0) -> Contender:
+    def contender(
+        self,
+        function: Function,
+        workers: int,
+        share: float = 1.0,
+        values: Callable[[int], Sequence[int]] = range,
+    ) -> Contender:
         def run(tasks: int) -> Any:
-            return self.map(function, range(tasks), workers)
+            return self.map(function, values(tasks), workers)
 
         return Contender(self.name, self.settings, run, kind=self.kind, share=share)
 
@@ -81,6 +87,20 @@ def _thread_pool_imap_chunks(function: Function, values: Sequence[int], workers:
 
     with ThreadPool(workers) as pool:
         return list(pool.imap(function, values, chunksize=1000))
+
+
+def _thread_pool_imap_hundreds(function: Function, values: Sequence[int], workers: int) -> Any:
+    from multiprocessing.pool import ThreadPool
+
+    with ThreadPool(workers) as pool:
+        return list(pool.imap(function, values, chunksize=100))
+
+
+def _thread_pool_imap_singly(function: Function, values: Sequence[int], workers: int) -> Any:
+    from multiprocessing.pool import ThreadPool
+
+    with ThreadPool(workers) as pool:
+        return list(pool.imap(function, values, chunksize=1))
 
 
 def _thread_pool_map_singly(function: Function, values: Sequence[int], workers: int) -> Any:
@@ -184,6 +204,8 @@ THREAD_POOL_MAP = Way("mp ThreadPool.map", "default (big static chunks)", _threa
 THREAD_POOL_SINGLY = Way("mp ThreadPool.map", "chunksize=1", _thread_pool_map_singly)
 EXECUTOR_SUBMIT = Way("ThreadPoolExecutor.submit", "a future each", _executor_submit)
 THREAD_POOL_IMAP = Way("mp ThreadPool.imap", "chunksize=1000", _thread_pool_imap_chunks)
+THREAD_POOL_IMAP_HUNDREDS = Way("mp ThreadPool.imap", "chunksize=100", _thread_pool_imap_hundreds)
+THREAD_POOL_IMAP_SINGLY = Way("mp ThreadPool.imap", "chunksize=1", _thread_pool_imap_singly)
 PEBBLE_CHUNKS = Way("pebble ThreadPool.map", "chunksize=1000", _pebble_chunks)
 DASK_BAG = Way("dask bag.map", "threads, 4 partitions a worker", _dask_bag)
 DASK_DELAYED = Way("dask.delayed", "threads, one for each task", _dask_delayed)
