@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import contextlib
 import os
+import select
 import sys
 from collections.abc import Iterator
 from multiprocessing import connection
@@ -29,11 +30,31 @@ def pair() -> tuple[connection.Connection, connection.Connection]:
     return reading, writing
 
 
+def never_block(pipe: connection.Connection) -> None:
+    """From now on only `send_now` and `send_on` are for this end."""
+    if sys.platform != "win32":
+        os.set_blocking(pipe.fileno(), False)
+
+
 if sys.platform == "win32":
+    # A message up to this size fits into the pipe's buffer beside those that may be there.
+    _SMALL = 8192
 
     def send(pipe: Any, data: bytes) -> None:
         """Send one message."""
         pipe.send_bytes(data)
+
+    def send_now(pipe: Any, data: bytes) -> bytes | memoryview:
+        """Send as much of one message as can be without waiting; returns the rest."""
+        if len(data) > _SMALL:
+            return data
+        pipe.send_bytes(data)
+        return b""
+
+    def send_on(pipe: Any, rest: bytes | memoryview) -> None:
+        """Send what `send_now` left of a message, however long that takes."""
+        if rest:
+            pipe.send_bytes(rest)
 
     def messages(pipe: Any) -> Iterator[bytes | bytearray]:
         """The messages that come in, until the other end is closed."""
@@ -55,6 +76,27 @@ else:
             view = memoryview(part)
             while view:
                 view = view[os.write(fd, view) :]
+
+    def send_now(pipe: Any, data: bytes) -> bytes | memoryview:
+        """Send as much of one message as can be without waiting; returns the rest."""
+        head = len(data).to_bytes(_LENGTH, "little")
+        try:
+            sent = os.writev(pipe.fileno(), [head, data])
+        except BlockingIOError:
+            sent = 0
+        if sent < _LENGTH:
+            return head[sent:] + data
+        return memoryview(data)[sent - _LENGTH :]
+
+    def send_on(pipe: Any, rest: bytes | memoryview) -> None:
+        """Send what `send_now` left of a message, however long that takes."""
+        fd = pipe.fileno()
+        room = select.poll()
+        room.register(fd, select.POLLOUT)
+        while rest:
+            room.poll()
+            with contextlib.suppress(BlockingIOError):
+                rest = rest[os.write(fd, rest) :]
 
     def messages(pipe: Any) -> Iterator[bytes | bytearray]:
         """The messages that come in, until the other end is closed."""

@@ -27,10 +27,6 @@ from ._store import Hold, Store
 
 _exit.register()
 
-# A message up to this size fits into the pipe's buffer beside those that may be there already, so
-# writing it can't block; larger ones are left to a thread of their own.
-_SMALL = 8192
-
 # How long a process may take to end when it is told to, before it is killed.
 _PATIENCE = 2.0
 
@@ -173,27 +169,33 @@ class ProcessSeat:
 
     def _send(self, message: bytes) -> None:
         """Send *message* after those sent before; under the lock, never blocking."""
-        if self._outbox is None and len(message) > _SMALL:
-            self._outbox = SimpleQueue()
-            threading.Thread(target=self._post, args=(self._outbox,), daemon=True).start()
         if self._outbox is not None:
             self._outbox.put(message)
         elif self._tasks is not None:
             with contextlib.suppress(OSError):  # the process is gone: its reader finds out
-                _pipe.send(self._tasks, message)
+                rest = _pipe.send_now(self._tasks, message)
+                if rest:  # the pipe is full
+                    self._outbox = SimpleQueue()
+                    self._start_to_post(self._outbox, rest)
 
-    def _post(self, outbox: SimpleQueue[bytes]) -> None:
-        """Send what waits in the outbox, until it is empty."""
+    def _start_to_post(self, outbox: SimpleQueue[bytes], rest: bytes | memoryview) -> None:
+        threading.Thread(target=self._post, args=(outbox, rest), daemon=True).start()
+
+    def _post(self, outbox: SimpleQueue[bytes], rest: bytes | memoryview) -> None:
+        """Send the *rest* of a message, then what waits in the outbox, until that is empty."""
         tasks = self._tasks
         assert tasks is not None
         while True:
+            with contextlib.suppress(OSError):
+                _pipe.send_on(tasks, rest)
             with self._lock:
                 if outbox.empty():
                     self._outbox = None
                     return
                 message = outbox.get()
+            rest = b""
             with contextlib.suppress(OSError):
-                _pipe.send(tasks, message)
+                rest = _pipe.send_now(tasks, message)
 
     # ---- the life of the process, in the seat's own thread --------------------------------------
 
@@ -234,6 +236,7 @@ class ProcessSeat:
         served = self._pool.submit(_worker.serve)
         for theirs in (tasks_out, control_out, results_in):
             theirs.close()
+        _pipe.never_block(tasks)
         self._close_handles()
         served.add_done_callback(self._note_end)
         with self._lock:
@@ -246,7 +249,7 @@ class ProcessSeat:
             assert outbox is not None
         if self._kill:
             self.kill()
-        threading.Thread(target=self._post, args=(outbox,), daemon=True).start()
+        self._start_to_post(outbox, b"")
         if self._plan.max_memory is not None:
             threading.Thread(target=self._watch_memory, daemon=True).start()
         return results
