@@ -1156,6 +1156,20 @@ class TestLanes:
 
         assert [[10], [11]] == started(schedule, 0.01)
 
+    def test_turns_of_tasks_that_are_known_to_be_slow(self) -> None:
+        """They need no look, and are in nobody's way once others prove quick."""
+        schedule = supplied(100, workers=5, shared=True, chunksize=1)
+        schedule.orders(0.0)
+        for number in range(1, 6):
+            schedule.ended(number, returned(1, 0.004), 0.004)
+        assert [[5], [6], [7], [8], [9]] == started(schedule, 0.004)
+        assert schedule.wake is None
+        for number, index in ((6, 10), (11, 11), (12, 12)):
+            schedule.ended(number, returned(1, 1e-6), 0.004)
+            assert [[index]] == started(schedule, 0.004)  # 6 to 9 still wait for something
+
+        assert 0.014 == schedule.wake  # for what may still prove slow
+
 
 class TestSlowBatches:
     """A batch that turns out slow is shared out again."""

@@ -41,6 +41,11 @@ class Pace:
         each = self._each
         return each is not None and each <= _TINY and each * self.fitting <= 2 * self._grain
 
+    @property
+    def slow(self) -> bool:
+        """Whether tasks are known not to be quick."""
+        return self._each is not None and not self.quick
+
     def size(self, left: int | None, workers: int) -> int:
         """How many tasks the next batch takes, of *left* tasks that have not started."""
         size = self.fitting

@@ -241,10 +241,11 @@ class Schedule:
         if self._bound is not None:  # only to account for them
             return _WINDOW
         free = self._room()
-        if free < 1:
+        ready = self._waiting.ready
+        if free < 1 or (ready >= free and self._pace.fitting == 1):
             return 0
         size = self._size()
-        wanted = min(size, free * size - self._waiting.ready)
+        wanted = min(size, free * size - ready)
         if wanted > 0 and self.terms.window is not None:
             most = self._window() - self.tally.drawn + self.tally.taken
             wanted = 0 if most < size and self._flights else min(wanted, most)
@@ -330,7 +331,12 @@ class Schedule:
         """Set the moment to look at a batch that has just started."""
         terms = self.terms
         at = None if terms.timeout is None else now + terms.timeout
-        if self._may_recall(flight) or self._lanes.waits(flight.batch.number) or terms.shared:
+        number = flight.batch.number
+        others_wait = terms.shared
+        if terms.shared and self._pace.slow:  # as expected: nobody waits for it, nor looks at it
+            self._lanes.slow(number)
+            others_wait = False
+        if self._may_recall(flight) or self._lanes.waits(number) or others_wait:
             patience = now + max(4 * terms.grain * terms.ahead, _PATIENCE)
             at = patience if at is None else min(at, patience)
         if at is not None:

@@ -40,23 +40,23 @@ class SlotFlight:
         self._slots = slots
         self._progress = Progress(batch.items)
         self._progress.belongings = slots.belongings
-        self._scope: anyio.CancelScope | None = None
-        self._stopped = False  # the scope was cancelled
+        self.stopped = False  # its slot's scope was cancelled
+        self._scope: anyio.CancelScope | None = None  # of the slot, while it runs here
         self._how: Stopped = "cancelled"
 
     # ---- in the slot ----------------------------------------------------------------------------
 
-    async def fly(self) -> bool:
-        """Run the batch; whether it ever waited for anything."""
+    async def fly(self, scope: anyio.CancelScope) -> bool:
+        """Run the batch inside *scope*, to be cancelled with it; whether it ever waited."""
         if self._claim is not None and not self._claim():
             self._unwanted = True  # its future was cancelled while it waited
             return False
         self._progress.begin(self._job)
-        # The shield keeps a cancelled caller's slots: how they end is for the schedule to say.
-        with anyio.CancelScope(shield=True) as scope:
-            self._scope = scope
+        self._scope = scope
+        try:
             return await self._run()
-        return False  # it was cancelled
+        finally:
+            self._scope = None  # which goes on to other batches
 
     async def _run(self) -> bool:
         job, progress = self._job, self._progress
@@ -83,12 +83,12 @@ class SlotFlight:
                     if error is not None:
                         progress.failures.append((len(values), error))
             except BaseException as error:
-                if self._stopped or waited[-1] is None:
+                if self.stopped or waited[-1] is None:
                     raise
                 self.disturbed |= _forget_cancellation()
                 progress.failures.append((len(values), error))
                 value = None
-            if self._stopped:  # it went on all the same: its time was up before
+            if self.stopped:  # it went on all the same: its time was up before
                 break
             if timed:
                 ends.append(clock())
@@ -179,7 +179,7 @@ class SlotFlight:
             ends=progress.ends,
             worker="async worker",
         )
-        if self._stopped:
+        if self.stopped:
             if len(progress.values) < progress.todo.kept:
                 report.lost = TaskCancelledError("the task was cancelled")
                 report.how = self._how
@@ -212,7 +212,7 @@ class SlotFlight:
         elif self._scope is not None:
             self._progress.told = STOPPING if position < 0 else OVERDUE
             self._progress.todo.take_back()
-            self._stopped = True
+            self.stopped = True
             self._scope.cancel()
 
     def abandon(self, position: int) -> Report | None:

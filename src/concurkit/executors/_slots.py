@@ -183,7 +183,8 @@ class Slots:
         flight = self._setting_up
         assert flight is not None
         try:
-            await flight.fly()
+            with anyio.CancelScope(shield=True) as scope:
+                await flight.fly(scope)
             flight.report()
         finally:
             self._setting_up = None
@@ -210,32 +211,26 @@ class Slots:
         flight: SlotFlight | None = None
         try:
             while True:
-                if self._count > self.most:  # the run that had borrowed this seat is over
+                # The shield keeps a cancelled caller's slots: how they end is for the schedule to
+                # say. It serves until it is cancelled, since it costs as much as a small batch.
+                with anyio.CancelScope(shield=True) as scope:
+                    while True:
+                        flight = await self._next()
+                        if flight is None:
+                            return
+                        suspended = await flight.fly(scope)
+                        if flight.stopped or flight.over:
+                            break
+                        if not self._hand_in(flight):
+                            return
+                        flight = None
+                        if not suspended:  # let the loop's other tasks have their turn
+                            await anyio.lowlevel.checkpoint()
+                assert flight is not None
+                if flight.over or not self._hand_in(flight):
                     return
-                if self._inbox:
-                    flight = self._inbox.popleft()
-                elif self._closed:
-                    return
-                else:
-                    event = anyio.Event()
-                    self._parked.append(event)
-                    await event.wait()
-                    self._coming -= not self._closed
-                    continue
-                suspended = await flight.fly()
-                if flight.over:
-                    return
-                disturbed = flight.disturbed
-                self._coming += not disturbed  # this slot is free for what the report brings
-                try:
-                    flight.report()
-                finally:
-                    self._coming -= not disturbed
                 flight = None
-                if disturbed:  # perhaps the loop is ending; else another takes this one's place
-                    return
-                if not suspended:  # let the loop's other tasks have their turn
-                    await anyio.lowlevel.checkpoint()
+                await anyio.lowlevel.checkpoint()
         finally:
             if flight is not None and flight.over:
                 self.abandoned -= 1
@@ -244,6 +239,30 @@ class Slots:
                 self._wake()  # what this slot was woken for, another takes up
                 if self._empty is not None and self._count <= 0:
                     self._empty.set()
+
+    async def _next(self) -> SlotFlight | None:
+        """The next batch for a slot, as soon as there is one; None when the slot is to end."""
+        while self._count <= self.most:  # else the run that had borrowed this seat is over
+            if self._inbox:
+                return self._inbox.popleft()
+            if self._closed:
+                return None
+            event = anyio.Event()
+            self._parked.append(event)
+            await event.wait()
+            self._coming -= not self._closed
+        return None
+
+    def _hand_in(self, flight: SlotFlight) -> bool:
+        """Report a batch; whether its slot goes on."""
+        disturbed = flight.disturbed
+        self._coming += not disturbed  # the slot is free for what the report brings
+        try:
+            flight.report()
+        finally:
+            self._coming -= not disturbed
+        # Disturbed: perhaps the loop is ending; else another slot takes this one's place.
+        return not disturbed
 
 
 def loop_functions() -> tuple[Callable[..., Any], Callable[..., Any]]:

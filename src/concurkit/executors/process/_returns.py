@@ -8,15 +8,18 @@ from __future__ import annotations
 
 import mmap
 import os
+import pickle
 from collections.abc import Sequence
 from contextlib import suppress
 from pickle import PickleBuffer
 from typing import Any
 
+from ..._batch import Progress
+from ...exceptions import ResultNotPicklableError
 from . import _parcel
 from ._ledger import SIZE, Ledger
 from ._parcel import BYTES, OWN, Place
-from ._pickle import dumps, loads
+from ._pickle import LARGE, culprit, dumps, loads, pack_error, plain
 
 # A record starts with the position of its first task. This bit says that a parcel follows: its
 # number among the worker's large results, and what `seal` makes.
@@ -62,8 +65,37 @@ class Returns:
         self._filled = SIZE
         self._mapping: mmap.mmap | None = None
 
-    def record(self, position: int, content: tuple[list[Any], Any, list[float]]) -> bytes:
-        """A record of what one task or several came to."""
+    def records(self, progress: Progress, first: int) -> list[bytes]:
+        """What ended since the task at *first*, in as few records as will do."""
+        values, ends = progress.values[first:], progress.ends[first:]
+        failures = {at: error for at, error in progress.failures if at >= first}
+        if not failures:
+            if plain(values) and not (len(values) == 1 and _is_long(values[0])):
+                # One pickle for all: none of them can fail to be rebuilt.
+                data = pickle.dumps((values, None, ends), pickle.HIGHEST_PROTOCOL)
+                return [plain_record(first, data)]
+        return [
+            self._one(first + i, value, failures.get(first + i), ends[i : i + 1])
+            for i, value in enumerate(values)
+        ]
+
+    def _one(
+        self, position: int, value: Any, error: BaseException | None, ends: list[float]
+    ) -> bytes:
+        """What one task came to; a result that can't be pickled is a failure."""
+        if error is None:
+            try:
+                return self._record(position, ([value], None, ends))
+            except BaseException as reason:
+                error = ResultNotPicklableError(
+                    "the result can't be sent back to the caller's process: "
+                    f"{culprit(value, 'result')} can't be pickled ({reason}). "
+                    "Return plain data, or use mode='thread'."
+                )
+                error.__cause__ = reason
+        return plain_record(position, dumps(([None], pack_error(error), ends)))
+
+    def _record(self, position: int, content: tuple[list[Any], Any, list[float]]) -> bytes:
         values, wire, ends = content
         if self._ledger.fd < 0:
             return plain_record(position, dumps(content))
@@ -114,6 +146,10 @@ class Returns:
                     os.ftruncate(fd, SIZE + _MAPPED)
                 self._mapping = mmap.mmap(fd, _MAPPED, offset=SIZE)
         return self._mapping
+
+
+def _is_long(value: Any) -> bool:
+    return type(value) is bytes and len(value) >= LARGE
 
 
 # ---- the parent's side --------------------------------------------------------------------------

@@ -8,7 +8,6 @@ import threading
 from collections.abc import Iterable
 from concurrent.futures import Future, ProcessPoolExecutor
 from multiprocessing import connection
-from queue import SimpleQueue
 from typing import Any, cast
 
 from ..._batch import Report, clock
@@ -19,6 +18,7 @@ from . import _ledger, _pipe, _returns, _wire, _worker
 from ._flight import ProcessFlight
 from ._forks import Fork, wait_for_forks
 from ._memory import resident
+from ._outbox import Outbox
 from ._pickle import Wire, loads, unpack_error
 from ._plan import Plan
 from ._relay import replay
@@ -55,7 +55,7 @@ class ProcessSeat:
         self._flights: dict[int, ProcessFlight] = {}
         self._commands: list[bytes] = []
         self._known: dict[int, Any] = {}
-        self._outbox: SimpleQueue[bytes] | None = SimpleQueue()
+        self._outbox = Outbox(self._lock)
         self._started = threading.Event()
         self._gone = threading.Event()
         self._exitcode: int | None = None
@@ -92,7 +92,7 @@ class ProcessSeat:
                 self._flights[flight.id] = flight
                 if flight.hold is not None:
                     self._holds[flight.id] = flight.hold
-                self._send(message)
+                self._outbox.put(message)
                 return
         if over:  # the process died while the flight was on its way here
             flight.finish(Report())
@@ -104,7 +104,7 @@ class ProcessSeat:
             self.kill()  # its initializer may never end, and there is nothing to be lost
             return
         with self._lock:
-            self._send(_wire.CLOSE)
+            self._outbox.put(_wire.CLOSE)
 
     def join(self) -> None:
         self._thread.join()
@@ -165,38 +165,6 @@ class ProcessSeat:
                 with contextlib.suppress(OSError, ValueError, AttributeError):
                     process.kill()
 
-    # ---- sending ------------------------------------------------------------------------------
-
-    def _send(self, message: bytes) -> None:
-        """Send *message* after those sent before; under the lock, never blocking."""
-        if self._outbox is not None:
-            self._outbox.put(message)
-        elif self._tasks is not None:
-            with contextlib.suppress(OSError):  # the process is gone: its reader finds out
-                rest = _pipe.send_now(self._tasks, message)
-                if rest:  # the pipe is full
-                    self._outbox = SimpleQueue()
-                    self._start_to_post(self._outbox, rest)
-
-    def _start_to_post(self, outbox: SimpleQueue[bytes], rest: bytes | memoryview) -> None:
-        threading.Thread(target=self._post, args=(outbox, rest), daemon=True).start()
-
-    def _post(self, outbox: SimpleQueue[bytes], rest: bytes | memoryview) -> None:
-        """Send the *rest* of a message, then what waits in the outbox, until that is empty."""
-        tasks = self._tasks
-        assert tasks is not None
-        while True:
-            with contextlib.suppress(OSError):
-                _pipe.send_on(tasks, rest)
-            with self._lock:
-                if outbox.empty():
-                    self._outbox = None
-                    return
-                message = outbox.get()
-            rest = b""
-            with contextlib.suppress(OSError):
-                rest = _pipe.send_now(tasks, message)
-
     # ---- the life of the process, in the seat's own thread --------------------------------------
 
     def _live(self) -> None:
@@ -236,7 +204,6 @@ class ProcessSeat:
         served = self._pool.submit(_worker.serve)
         for theirs in (tasks_out, control_out, results_in):
             theirs.close()
-        _pipe.never_block(tasks)
         self._close_handles()
         served.add_done_callback(self._note_end)
         with self._lock:
@@ -245,11 +212,9 @@ class ProcessSeat:
                 _pipe.send(control, command)
             self._commands.clear()
             self._started.set()
-            outbox = self._outbox
-            assert outbox is not None
+            self._outbox.open(tasks)
         if self._kill:
             self.kill()
-        self._start_to_post(outbox, b"")
         if self._plan.max_memory is not None:
             threading.Thread(target=self._watch_memory, daemon=True).start()
         return results

@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import faulthandler
 import os
-import pickle
 import signal
 import sys
 import threading
@@ -23,13 +22,13 @@ from typing import Any
 from ..._batch import Job, Progress, clock, run_quickly, run_some, worker_context
 from ..._outside import of_process
 from ..._setup import Setup
-from ...exceptions import ResultNotPicklableError, TaskNotPicklableError
+from ...exceptions import TaskNotPicklableError
 from . import _ledger, _pipe
 from ._lent import Lent
 from ._memory import peak, resident
-from ._pickle import LARGE, culprit, dumps, loads, pack_error, plain
+from ._pickle import dumps, loads, pack_error
 from ._relay import Relay, apply
-from ._returns import Returns, is_large, plain_record
+from ._returns import Returns, is_large
 from ._wire import (
     BATCH,
     CLOSE,
@@ -226,7 +225,7 @@ class _Worker:
                 self._lent.remark(progress.failures)
             busy += took
             if progress.todo.kept == 1 and not first:  # the reply itself is the account
-                unsent.extend(_records(progress, 0, self._returns))
+                unsent.extend(self._returns.records(progress, 0))
             else:
                 self._account(flight, progress, first, unsent)
             if job.fast and progress.failures:
@@ -248,7 +247,7 @@ class _Worker:
 
     def _account(self, flight: int, progress: Progress, first: int, unsent: list[bytes]) -> None:
         """Put down what ended since *first* so that it outlives this process."""
-        for data in _records(progress, first, self._returns):
+        for data in self._returns.records(progress, first):
             unsent.append(data)
             # A large one is sent at once: when it was taken, its memory is used again.
             if not self._ledger.record(data) or is_large(data):
@@ -337,41 +336,6 @@ def _window(size: int, each: float) -> int:
     if each >= _TINY:
         return 1
     return max(1, min(size * 8, int(_WINDOW / max(each, 1e-8))))
-
-
-def _records(progress: Progress, first: int, returns: Returns) -> list[bytes]:
-    """What ended since *first*, in as few pickles as will do."""
-    values, ends = progress.values[first:], progress.ends[first:]
-    failures = {at: error for at, error in progress.failures if at >= first}
-    if not failures:
-        if plain(values) and not (len(values) == 1 and _is_large(values[0])):
-            # One pickle for all: none of them can fail to be rebuilt.
-            data = pickle.dumps((values, None, ends), pickle.HIGHEST_PROTOCOL)
-            return [plain_record(first, data)]
-    return [
-        _record(first + i, value, failures.get(first + i), ends[i : i + 1], returns)
-        for i, value in enumerate(values)
-    ]
-
-
-def _is_large(value: Any) -> bool:
-    return type(value) is bytes and len(value) >= LARGE
-
-
-def _record(
-    position: int, value: Any, error: BaseException | None, ends: list[float], returns: Returns
-) -> bytes:
-    """What one task came to; a result that can't be pickled is a failure."""
-    if error is None:
-        try:
-            return returns.record(position, ([value], None, ends))
-        except BaseException as reason:
-            error = ResultNotPicklableError(
-                f"the result can't be sent back to the caller's process: {culprit(value, 'result')}"
-                f" can't be pickled ({reason}). Return plain data, or use mode='thread'."
-            )
-            error.__cause__ = reason
-    return plain_record(position, dumps(([None], pack_error(error), ends)))
 
 
 def _unreadable(error: BaseException) -> BaseException:
