@@ -130,5 +130,5 @@ def test_a_task_that_could_not_be_stopped_in_time_is_given_up_alone(
 
     assert ["0", "1", "2", "3"] == Path(path).read_text().split()
     failed = [outcome for outcome in outcomes if isinstance(outcome, Failure)]
-    assert [(2, "abandoned")] == [(outcome.index, outcome.stopped) for outcome in failed]
+    assert [(2, "killed")] == [(outcome.index, outcome.stopped) for outcome in failed]
     assert isinstance(failed[0].error, TaskTimeoutError)

@@ -301,8 +301,8 @@ class ProcessFlight:
             self.over = True
         report = self._report(seat.begun if self._ends else since, 0.0)
         if running == self.id and len(self._values) == ended:
-            report.lost = TaskCancelledError("the task was abandoned")
-            report.how = "abandoned"
+            report.lost = TaskCancelledError("the task's process was killed")
+            report.how = "killed"  # nobody waits until it is gone, but nothing survives that signal
         return report
 
 
