@@ -735,6 +735,19 @@ def fail_without(path: str) -> None:
         raise OSError(5, "no model")
 
 
+def fail_late_without(noted: str, path: str, go: str) -> None:
+    """Raise unless there is a file at *path*: the first caller at once, the next once told to."""
+    there = os.path.exists(path)
+    append(noted, "attempt")
+    if there:
+        return
+    try:
+        os.mkdir(f"{noted}.first")
+    except FileExistsError:
+        wait_for_file(go)
+    raise OSError(5, "no model")
+
+
 def append_pid_or_die(path: str, word: int, how: str | None) -> int:
     """Add this process and *word* to a file, then die in that way, or give *word* back."""
     append(path, f"{os.getpid()} {word}")

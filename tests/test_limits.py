@@ -25,6 +25,7 @@ from concurkit import (
     Task,
     ThreadExecutor,
     check_cancelled,
+    iter_concurrently,
     run_concurrently,
 )
 from concurkit.exceptions import (
@@ -423,6 +424,29 @@ def test_total_timeout_abandons_what_does_not_listen(call: Call, mode: str) -> N
         release.set()
 
     assert (RunTimeoutError, "abandoned") == (type(outcome.error), outcome.stopped)
+
+
+def test_shutdown_waits_no_longer_for_a_thread_once_it_is_abandoned() -> None:
+    """Also when it waits already."""
+    release, started = threading.Event(), threading.Event()
+
+    def overstay() -> None:
+        started.set()
+        sample_tasks.overstay(release)
+
+    executor = ThreadExecutor(1)
+    with iter_concurrently([overstay], mode=executor, timeout=1.0, on_error="collect") as run:
+        shutting_down = threading.Thread(
+            target=lambda: started.wait(30) and executor.shutdown(wait=True)  # type: ignore[func-returns-value]
+        )
+        shutting_down.start()
+        [outcome] = run
+    shutting_down.join(FAR_LESS)
+    ended = not shutting_down.is_alive()
+    release.set()
+
+    assert "abandoned" == outcome.stopped
+    assert ended
 
 
 def test_total_timeout_of_a_run_that_waits_for_an_attempt(call: Call, mode: str) -> None:

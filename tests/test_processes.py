@@ -6,6 +6,7 @@ from __future__ import annotations
 
 import os
 import sys
+import threading
 import time
 from collections.abc import Iterator
 from pathlib import Path
@@ -15,8 +16,10 @@ import pytest
 import sample_tasks
 
 from concurkit import Failure, ProcessExecutor, Success, Task, run_concurrently
+from concurkit._batch import Batch, Job, task_context
 from concurkit.exceptions import TaskTimeoutError, WorkerCrashedError
 from concurkit.executors.process._flight import ProcessFlight
+from concurkit.executors.process._seat import ProcessSeat
 
 METHODS = ["forkserver", "spawn", "fork"] if sys.platform != "win32" else ["spawn"]
 
@@ -132,3 +135,36 @@ def test_a_task_that_could_not_be_stopped_in_time_is_given_up_alone(
     failed = [outcome for outcome in outcomes if isinstance(outcome, Failure)]
     assert [(2, "killed")] == [(outcome.index, outcome.stopped) for outcome in failed]
     assert isinstance(failed[0].error, TaskTimeoutError)
+
+
+def test_a_batch_is_seen_to_be_over_once_its_worker_is_at_the_next(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Though what it came to is still on its way, so that Ctrl-C counts it as done."""
+    take_in, let_through = ProcessSeat._handle_reply, threading.Event()
+
+    def hold_up(seat: ProcessSeat, message: bytes | bytearray) -> None:
+        let_through.wait(30)
+        take_in(seat, message)
+
+    monkeypatch.setattr(ProcessSeat, "_handle_reply", hold_up)
+    started, go = tmp_path / "started", tmp_path / "go"
+    waiting = Task(sample_tasks.tell_and_wait_for_file, str(started), str(go))
+    batches = [Batch(0, range(2), [Task(abs, -1)] * 2, True, 0.0)]
+    batches.append(Batch(1, range(2, 3), [waiting], True, 0.0))
+    told: list[Any] = []
+
+    with ProcessExecutor(1) as processes:
+        job = Job(None, task_context(1, processes.home))
+        [first] = processes.launch([(batches[0], None)], job, told.append)
+        [second] = processes.launch([(batches[1], first)], job, told.append)
+        before = second.look()
+        while not started.exists():
+            time.sleep(0.001)
+        looks = [first.look(), second.look()[0]]
+        let_through.set()
+        go.touch()
+
+    assert (0, None) == before
+    assert [(2, None), 0] == looks
+    assert [0, 1] == [ended.number for ended in told]

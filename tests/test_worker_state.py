@@ -317,6 +317,28 @@ def test_an_executor_whose_initializer_failed_works_once_it_does_not(
         assert 1 == executor.submit(sample_tasks.give, 1).result(timeout=20)
 
 
+def test_a_process_left_over_from_a_run_that_failed_fails_no_other_run(tmp_path: Path) -> None:
+    """Its initializer fails late, and what that run was told does not hold any more.
+
+    (In other modes a run waits for the initializers that it has begun.)
+    """
+    noted, model, go = tmp_path / "noted", tmp_path / "model", tmp_path / "go"
+    initargs = (str(noted), str(model), str(go))
+
+    with ProcessExecutor(
+        2, initializer=sample_tasks.fail_late_without, initargs=initargs
+    ) as executor:
+        with pytest.raises(InitializerError):
+            run_concurrently(Task.map(sample_tasks.give, range(9)), mode=executor)
+        while len(lines_of(noted)) < 2:
+            time.sleep(0.001)
+        model.touch()
+
+        with iter_concurrently(Task.map(sample_tasks.give, range(9)), mode=executor) as run:
+            go.touch()
+            assert set(range(9)) == set(run)
+
+
 @pytest.mark.parametrize(
     ("options", "error", "words"),
     [

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import asyncio
 import threading
+import weakref
 from collections import deque
 from collections.abc import Callable
 from typing import Any, NoReturn
@@ -10,13 +12,15 @@ from typing import Any, NoReturn
 import anyio
 import anyio.lowlevel
 
-from ._caller import PATIENCE
+from ._caller import PATIENCE, PULSE
 from ._collect import Collector
+from ._ctrl_c import kept_whole
 from ._drive import Begin, Drive, Halt
 from ._engage import Engagement
 from .executors._slots import Slots, loop_functions
 
 
+@kept_whole
 async def carry_out(engagement: Engagement) -> Any:
     """Drive a run from this task to its end; its result or its error."""
     caller = AsyncCaller()
@@ -51,6 +55,8 @@ class AsyncCaller:
         self._soon, _ = loop_functions()
         self.inbox: deque[Any] = deque()
         self._news = anyio.Event()
+        if asyncio._get_running_loop() is not None:
+            _beat(weakref.ref(self))
 
     def put(self, todo: Any) -> None:
         """Take *todo*, from any thread; None when the run is over."""
@@ -104,17 +110,34 @@ class AsyncCaller:
     async def give_up(self, drive: Drive, error: BaseException) -> NoReturn:
         """End the run since *error* was raised here, and raise that."""
         drive.tell(Halt(PATIENCE))
-        await self.serve_out()
+        await self.serve_out(drive)
         if isinstance(error, KeyboardInterrupt):
             raise KeyboardInterrupt(drive.summary()) from None
         error.add_note(drive.summary())  # asyncio makes of Ctrl-C a cancellation
         raise error
 
-    async def serve_out(self) -> None:
+    async def wait_out(self) -> None:
+        """Wait for the end of a run that was told to end."""
+        while await self.get() is not None:
+            await anyio.lowlevel.checkpoint()
+
+    async def serve_out(self, drive: Drive) -> None:
         """Wait for the end without running any more of the caller's code."""
         with anyio.CancelScope(shield=True):
-            while await self.get() is not None:
-                await anyio.lowlevel.checkpoint()
+            while True:
+                try:
+                    await self.wait_out()
+                    return
+                except GeneratorExit:  # the loop is gone: nothing can be awaited any more
+                    raise
+                except BaseException:  # a second Ctrl-C: wait for nothing
+                    drive.tell(Halt(0.0))
 
     def _wake(self) -> None:
         self._news.set()
+
+
+def _beat(caller: weakref.ref[AsyncCaller]) -> None:
+    """Have the loop wait no longer at a time than `PULSE` while there is this caller."""
+    if caller() is not None:
+        asyncio.get_running_loop().call_later(PULSE, _beat, caller)

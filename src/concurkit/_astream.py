@@ -21,6 +21,7 @@ import concurkit  # what is named by it here is imported when somebody looks at 
 from ._arguments import flag, whole
 from ._async_reading import AsyncReading
 from ._caller import PATIENCE
+from ._ctrl_c import kept_whole
 from ._engage import Engagement
 from ._inner_threads import InnerThreads
 from ._options import Options
@@ -52,6 +53,7 @@ class Run(AsyncIterator[R_co]):
     def __aiter__(self) -> Self:
         return self
 
+    @kept_whole
     async def __anext__(self) -> R_co:
         ready, reading = self._ready, self._reading
         if self._idle is not None:
@@ -63,10 +65,12 @@ class Run(AsyncIterator[R_co]):
             return result
         return await self._alone(self._wait)
 
+    @kept_whole
     async def __aenter__(self) -> Self:
         await self._alone(self._enter)
         return self
 
+    @kept_whole
     async def __aexit__(
         self,
         kind: type[BaseException] | None,
@@ -92,6 +96,7 @@ class Run(AsyncIterator[R_co]):
         """
         self._reading.cancel()
 
+    @kept_whole
     async def aclose(self) -> None:
         """End the run and wait until nothing of it is left; results not yet read are dropped.
 

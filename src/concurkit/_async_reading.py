@@ -92,7 +92,10 @@ class AsyncReading(Reading):
     async def join(self) -> None:
         """Wait until a run that was told to end has ended, and leave nothing behind."""
         if self.drive is not None and not self.over:
-            await self._caller.serve_out()
+            try:
+                await self._caller.wait_out()
+            except BaseException as error:
+                await self._give_up(error)
         self.note_end()
         await self.finish()
 

@@ -6,7 +6,7 @@ import signal
 import threading
 from collections.abc import Callable, Generator
 from contextlib import contextmanager
-from queue import SimpleQueue
+from queue import Empty, SimpleQueue
 from types import FrameType
 from typing import Any, NoReturn, TypeAlias
 
@@ -15,6 +15,10 @@ from ._drive import Begin, Drive, Halt
 
 # How long Ctrl-C waits for what it stops before it is abandoned: the promise is one second.
 PATIENCE = 0.5
+
+# A signal that comes just before the main thread begins to wait is not seen until that wait ends,
+# so no wait is longer than this.
+PULSE = 0.25
 
 Then: TypeAlias = Callable[[], None] | None
 
@@ -33,6 +37,14 @@ class Caller:
         self._previous: Any = None
         self.put: Callable[[Any], None] = self.inbox.put
 
+    def get(self) -> Any:
+        """What was put in first, as soon as there is something."""
+        while True:
+            try:
+                return self.inbox.get(timeout=PULSE)
+            except Empty:
+                continue
+
     def run(self, drive: Drive) -> None:
         """Start the run and serve it to its end.
 
@@ -42,7 +54,7 @@ class Caller:
         with self.listening():
             try:
                 drive.tell(Begin())
-                while (todo := self.inbox.get()) is not None:
+                while (todo := self.get()) is not None:
                     self.obey(todo)
             except BaseException as error:
                 self.give_up(drive, error)
@@ -71,13 +83,13 @@ class Caller:
 
     def wait_out(self) -> None:
         """Wait for the end of a run that was told to end; Ctrl-C is let through."""
-        while (todo := self.inbox.get()) is not None:
+        while (todo := self.get()) is not None:
             if todo == self._pass_on:
                 self.obey(todo)
 
     def serve_out(self, drive: Drive) -> None:
         """Wait for the end without running any more of the caller's code."""
-        while (todo := self.inbox.get()) is not None:
+        while (todo := self.get()) is not None:
             if todo == self._pass_on:  # a second Ctrl-C: wait for nothing
                 drive.tell(Halt(0.0))
 

@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple, Protocol, TypeAlias
 
 from ._alarm import Alarm
 from ._batch import Batch, Interrupted, Job, Report, clock
+from ._ctrl_c import kept_whole, open_to_it
 from ._orders import Abandon, Look, Order, Reason, Recall, Start, Stop
 from ._schedule import Schedule
 from ._source import Source
@@ -127,6 +128,7 @@ class Drive:
         self._events.append(event)
         self._take_turns()
 
+    @kept_whole
     def _take_turns(self) -> None:
         """Work off what was told, unless another thread is at it: that one will."""
         while self._events and self._turn.acquire(blocking=False):
@@ -137,13 +139,16 @@ class Drive:
                 else:
                     self._events.clear()
             except BaseException as error:
-                # A fault of ours must not leave the caller waiting.
+                # A fault of ours, or a Ctrl-C that nothing keeps out, must not leave the caller
+                # waiting.
                 self.broken = error
+                self._abandon_all()
                 self._finish()
             finally:
                 self._owner = None
                 self._turn.release()
 
+    @kept_whole
     def stats(self, elapsed: float) -> Stats:
         """How far the run has come, *elapsed* seconds after it began; from any thread."""
         if self._owner == threading.get_ident():  # asked by code that the schedule called
@@ -265,6 +270,7 @@ class Drive:
             self.schedule.no_more()
         return True
 
+    @kept_whole
     def _read(self) -> Callable[[], None]:
         """In the caller's thread: read the input; returns what reports it."""
         with self._turn:  # until what is read now was told, the run is not over
@@ -275,13 +281,17 @@ class Drive:
             return self._take_turns
         event: Read | ReadFailed
         try:
-            event = Read(*self._source.draw(self._wanted))
+            event = Read(*self._draw())
         except Interrupted:
             self._drawing = False
             raise
         except BaseException as error:
             event = ReadFailed(error)
         return lambda: self.tell(event)
+
+    @open_to_it
+    def _draw(self) -> tuple[list[Any], bool]:
+        return self._source.draw(self._wanted)
 
     def _obey(self, orders: list[Order]) -> bool:
         """Carry out *orders*; whether any was answered at once, so that more may follow."""
@@ -319,6 +329,13 @@ class Drive:
         flights = self._launcher.launch(pairs, self._job, self.tell)
         for start, flight in zip(starts, flights, strict=True):
             self._flights[start.batch.number] = flight
+
+    def _abandon_all(self) -> None:
+        """Wait for none of what runs: there is nobody left to take it in."""
+        flights, self._flights = self._flights, {}
+        for flight in flights.values():
+            with contextlib.suppress(Exception):
+                flight.abandon(-1)
 
     def _finish(self) -> None:
         if not self._over:

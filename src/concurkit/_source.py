@@ -8,6 +8,7 @@ from itertools import chain, islice
 from time import perf_counter
 from typing import Any
 
+from ._ctrl_c import open_to_it
 from ._task import Awaiting, Task, TaskMap, is_async, is_coroutine, name_of, shown
 
 # Reading one of these runs no code of the caller's, so any thread may do it. Every other input,
@@ -65,6 +66,7 @@ class Source:
         """Whether all is known of the input that can be before it is read on."""
         return self._untouched is None
 
+    @open_to_it
     def open(self) -> None:
         """Read the first item of an iterator: what it is may decide where the tasks run.
 

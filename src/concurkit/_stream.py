@@ -55,14 +55,18 @@ class Run(Iterator[R_co]):
     def __next__(self) -> R_co:
         ready = self._ready
         try:
-            result: R_co = ready.popleft()
-        except IndexError:
-            pass  # and no context for what is raised next
-        else:
-            if len(ready) <= self._reading.mark:
-                self._report()
-            return result
-        return self._wait()
+            try:
+                result: R_co = ready.popleft()
+            except IndexError:
+                pass  # and no context for what is raised next
+            else:
+                if len(ready) <= self._reading.mark:
+                    self._report()
+                return result
+            return self._wait()
+        except KeyboardInterrupt as interrupt:
+            self._end_by(interrupt)
+            raise
 
     def __enter__(self) -> Self:
         with self._lock:
@@ -120,6 +124,12 @@ class Run(Iterator[R_co]):
             self._begun = True
             self._reading.join()
             self._ready.clear()
+
+    def _end_by(self, interrupt: KeyboardInterrupt) -> None:
+        """End the run by a Ctrl-C that came as we began to listen for it, or had ceased to."""
+        if not interrupt.args and not self._reading.over:
+            self._close(PATIENCE)
+            self._reading.sum_up(interrupt)
 
     def _begin(self) -> None:
         self._reading.check_home()

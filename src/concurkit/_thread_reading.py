@@ -69,7 +69,8 @@ class ThreadReading(Reading):
             todo, self._held = self._held, None
             if todo is None:
                 try:
-                    todo = inbox.get(wait and not self.ready)
+                    waits = wait and not self.ready
+                    todo = self._caller.get() if waits else inbox.get_nowait()
                 except Empty:
                     return
             if type(todo) is list:

@@ -36,6 +36,7 @@ class Seat(Protocol):
     """One worker, as its crew sees it."""
 
     load: int
+    attempt: int
 
     def give(self, flight: Any) -> None:
         """Run this flight after those given before."""
@@ -77,6 +78,7 @@ class Crew:
         self.closed = False
         self.numbers = 0
         self._stillborn = 0
+        self._unfit = 0  # seats that could not be set up
         self._pid = os.getpid()
 
     def launch(self, flights: Sequence[tuple[Any, Any]], again: bool = False) -> None:
@@ -90,6 +92,7 @@ class Crew:
             if self.closed and not again:
                 raise RuntimeError("this executor was shut down; make a new one")
             for flight, behind in flights:
+                flight.attempt = self._unfit
                 seat = None if behind is None else behind.seat
                 if seat is not None and seat in self.seats and seat.load == 1:
                     given.append(self._seated(seat, flight))
@@ -139,11 +142,15 @@ class Crew:
         self._begin(seats)
 
     def unfit(self, seat: Any, error: InitializerError) -> None:
-        """*seat* could not be set up, and what waits would fare no better on another."""
+        """*seat* could not be set up, and what waits would fare no better on another.
+
+        What came after another seat had failed, later than this one was opened, tries again.
+        """
         with self._lock:
-            waiting = list(self._waiting)
-            self._waiting.clear()
-        for flight in waiting:
+            refused = [one for one in self._waiting if one.attempt <= seat.attempt]
+            self._waiting = deque(one for one in self._waiting if one.attempt > seat.attempt)
+            self._unfit += 1
+        for flight in refused:
             flight.refuse(error)
         self.lost(seat)
 
@@ -211,6 +218,8 @@ class Crew:
         if not count:
             return ()
         seats = self._open(self, count)
+        for seat in seats:
+            seat.attempt = self._unfit
         self.seats.extend(seats)
         return seats
 

@@ -20,6 +20,7 @@ import anyio.lowlevel
 
 from .._batch import Batch, Job, Stopped, task_context
 from .._belongings import Belongings
+from .._ctrl_c import tell_trio
 from .._setup import NOTHING, Setup
 from .._task import Task
 from ._flight import Flight, Tell
@@ -279,5 +280,6 @@ def loop_functions() -> tuple[Callable[..., Any], Callable[..., Any]]:
             task.add_done_callback(tasks.discard)
 
         return partial(loop.call_soon_threadsafe, context=context), spawn
+    tell_trio()
     trio = sys.modules["trio"]
     return trio.lowlevel.current_trio_token().run_sync_soon, trio.lowlevel.spawn_system_task

@@ -20,13 +20,25 @@ from ._pool import Crew
 class ThreadFlight:
     """A batch on a thread."""
 
-    __slots__ = ("_claim", "_crew", "_tell", "batch", "dropped", "fault", "job", "progress", "seat")
+    __slots__ = (
+        "_claim",
+        "_crew",
+        "_tell",
+        "attempt",
+        "batch",
+        "dropped",
+        "fault",
+        "job",
+        "progress",
+        "seat",
+    )
 
     def __init__(self, batch: Batch, job: Job, tell: Tell, claim: Claim | None, crew: Crew) -> None:
         self.batch = batch
         self.job = job
         self.progress = Progress(batch.items)
         self.seat: ThreadSeat | None = None
+        self.attempt = 0
         self.dropped = False
         self.fault: BaseException | None = None
         self._tell = tell
@@ -122,11 +134,13 @@ class ThreadSeat:
         crew.numbers += 1
         self.name = f"thread worker {crew.numbers}"
         self.load = 0
+        self.attempt = 0
         self.belongings = Belongings()
         self._crew = crew
         self._setup = setup
         self._inbox: SimpleQueue[ThreadFlight | None] = SimpleQueue()
         self._abandoned = False
+        self._left = threading.Event()  # nobody need wait for it any more
         self.started = False
         self.ready = False
         self._name = f"concurkit-{crew.numbers}"
@@ -144,12 +158,16 @@ class ThreadSeat:
         self._inbox.put(None)
 
     def join(self) -> None:
-        if self._host is not None and not self._abandoned:
+        if self._host is None:
+            return
+        self._left.wait()
+        if not self._abandoned:
             self._host.shutdown(wait=True)
 
     def give_up(self) -> None:
         """Leave the thread to itself: its seat is free for another."""
         self._abandoned = True
+        self._left.set()
         self._inbox.put(None)
         # The standard pool's exit hook would wait for this thread.
         getattr(_stdlib, "_threads_queues", {}).pop(self._thread, None)
@@ -176,7 +194,10 @@ class ThreadSeat:
                 flight.done()
                 del flight  # an idle seat keeps nobody's values alive
         finally:
-            self.belongings.end()
+            try:
+                self.belongings.end()
+            finally:
+                self._left.set()
 
     def _give_way(self, error: InitializerError) -> None:
         """This thread could not be set up: have nothing more given to it, and end."""

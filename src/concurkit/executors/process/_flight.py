@@ -53,6 +53,7 @@ class ProcessFlight:
         self.batch = batch
         self.job = job
         self.seat: ProcessSeat | None = None
+        self.attempt = 0
         self.over = False
         self._tell = tell
         self._claim = claim
@@ -252,8 +253,13 @@ class ProcessFlight:
     _stopped = False
 
     def look(self) -> tuple[int, float | None]:
-        flight, position, since = self.seat.look() if self.seat is not None else (0, 0, 0.0)
-        return (position, since) if flight == self.id else (0, None)
+        if self.seat is None:
+            return 0, None
+        flight, position, since = self.seat.look()
+        if flight == self.id:
+            return position, since
+        # Its end may be on the way to us while the worker is at the batch behind it.
+        return len(self.batch.items) if self.seat.is_past(self.id, flight) else 0, None
 
     def recall(self, unbegun: bool) -> None:
         if self._crew.withdraw(self):

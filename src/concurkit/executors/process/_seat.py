@@ -48,6 +48,7 @@ class ProcessSeat:
         crew.numbers += 1
         self.name = f"process worker {crew.numbers}"
         self.load = 0
+        self.attempt = 0
         self._crew = crew
         self._plan = plan
         self._context = SeatContext(plan.method)
@@ -122,6 +123,12 @@ class ProcessSeat:
             return self._ledger.look()
         except ValueError:  # closed: the process is gone
             return 0, 0, 0.0
+
+    def is_past(self, flight: int, running: int) -> bool:
+        """Whether the batch that runs was given to this seat after *flight*, which is over then."""
+        with self._lock:
+            given = list(self._flights)
+        return flight in given and running in given[given.index(flight) + 1 :]
 
     def records(self) -> list[bytes]:
         """What the process has put down of the running batch and not sent."""
@@ -305,10 +312,15 @@ class ProcessSeat:
         """The process could not be set up, and ends."""
         error = InitializerError(text)
         error.__cause__ = unpack_error(cause)
-        flights = self._take_flights()
+        self._refuse(self._take_flights(), error)
+
+    def _refuse(self, flights: list[ProcessFlight], error: InitializerError) -> None:
         self._crew.unfit(self, error)
         for flight in flights:
-            flight.refuse(error)
+            if flight.attempt > self.attempt:  # it came here after another worker's failure
+                flight.finish(Report())
+            else:
+                flight.refuse(error)
 
     def _retire(self) -> list[ProcessFlight]:
         """The process takes no more batches, and ends: these had not begun."""
@@ -401,9 +413,7 @@ class ProcessSeat:
         """The initializer has crashed the process: others would fare no better."""
         error = InitializerError(f"{self.name} died in its initializer")
         error.__cause__ = self._crash(None)
-        self._crew.unfit(self, error)
-        for flight in flights:
-            flight.refuse(error)
+        self._refuse(flights, error)
 
     def _crash(
         self, trouble: BaseException | None, ran: float | None = None, task: str = ""
