@@ -6,12 +6,14 @@ import os
 import signal
 import time
 from dataclasses import dataclass, field
+from pathlib import Path
 from pickle import PickleBuffer
 from typing import Any
 
 import numpy as np
 
 KEPT: list[Any] = []
+BEFORE: list[int] = []
 
 
 class Frame:
@@ -48,6 +50,20 @@ def give(value: Any) -> Any:
 
 def total(array: Any, plus: int = 0) -> float:
     return float(np.asarray(array).sum()) + plus
+
+
+def own_memory() -> int:
+    """How many bytes of memory this process has that no file or other process has."""
+    lines = Path("/proc/self/status").read_text().splitlines()
+    return next(int(line.split()[1]) << 10 for line in lines if line.startswith("RssAnon"))
+
+
+def total_and_memory(array: Any) -> tuple[float, int]:
+    """The sum of its bytes, and how many bytes more than at the first call this process has."""
+    total = float(array.sum())
+    if not BEFORE:
+        BEFORE.append(own_memory())
+    return total, own_memory() - BEFORE[0]
 
 
 def kind(value: Any) -> Any:

@@ -363,6 +363,28 @@ def test_a_task_may_work_in_place_on_what_is_its_own(
     assert before == [float(one.sum()) for one in own]
 
 
+def test_a_very_large_array_of_a_tasks_own_is_copied_where_it_is_written_to(
+    one: ProcessExecutor,
+) -> None:
+    """Nowhere, if it is not; and what a task wrote, or keeps, no other task sees."""
+    own = [array(number, 40 * MB) for number in range(3)]
+    expected = [float(one.sum()) for one in own]
+    one.submit(big_tasks.total_and_memory, array(9)).result()  # what it has without them
+
+    for value, total in zip(own, expected, strict=True):
+        found, took = one.submit(big_tasks.total_and_memory, value).result()
+        assert total == found
+        assert took < 10 * MB
+
+    for value, total in zip(own, expected, strict=True):
+        assert total + 40 * MB == one.submit(big_tasks.fill, value, 1).result()
+        one.submit(big_tasks.keep, value).result()
+    assert expected == one.submit(big_tasks.kept).result()
+    assert expected == [float(value.sum()) for value in own]
+    one.submit(big_tasks.drop).result()
+    until(lambda: not in_use(one))
+
+
 def test_own_and_shared_in_one_batch(one: ProcessExecutor) -> None:
     """Only what several tasks have is read-only."""
     own = [array(number) for number in range(6)]
@@ -562,24 +584,28 @@ def test_a_timeout_with_large_data_under_way(processes: ProcessExecutor) -> None
     assert 0 == in_use(processes)
 
 
-def test_what_is_sent_again_is_still_the_tasks_own(one: ProcessExecutor, tmp_path: Path) -> None:
+@pytest.mark.parametrize("size", [MB, 40 * MB])
+def test_what_is_sent_again_is_still_the_tasks_own(
+    one: ProcessExecutor, tmp_path: Path, size: int
+) -> None:
     """An attempt that follows another shares nothing with it."""
 
     def fail_at_first(array: Any, path: str) -> float:
         with open(path, "a") as file:
             file.write("x")
+        total = big_tasks.fill(array, 1)
         if os.path.getsize(path) == 1:
             raise OSError
-        return big_tasks.fill(array, 1)
+        return total
 
-    value = array(1)
+    value = array(1, size)
     retry = Retry(attempts=2, on=OSError, wait_initial=0.01)
     [total] = run_concurrently(
         [Task(fail_at_first, value, str(tmp_path / "x"))], mode=one, retry=retry
     )
 
-    assert float(value.sum()) + MB == total
-    assert MB == store(one).copied
+    assert float(value.sum()) + size == total
+    assert size == store(one).copied
 
 
 def test_a_retry_has_its_large_argument_again(processes: ProcessExecutor, tmp_path: Path) -> None:

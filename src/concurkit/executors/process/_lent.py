@@ -8,7 +8,7 @@ from collections.abc import Iterable
 from typing import Any
 
 from . import _parcel
-from ._parcel import BYTES, SHARED, Place
+from ._parcel import BYTES, FRESH, OWN, SHARED, Place
 from ._pickle import loads
 
 # Mappings that are kept, so that their pages stay in place. Before Python 3.13 each of them holds a
@@ -23,12 +23,13 @@ _NOTE = (
 
 
 class _Mapping:
-    """A part of the parent's memory, mapped here."""
+    """A part of the parent's memory, mapped here; if *private*, what is written is copied first."""
 
-    __slots__ = ("memory",)
+    __slots__ = ("memory", "private")
 
-    def __init__(self, memory: mmap.mmap) -> None:
+    def __init__(self, memory: mmap.mmap, *, private: bool = False) -> None:
         self.memory = memory
+        self.private = private
 
     def references(self) -> int:
         """How much refers to the memory, ourselves included.
@@ -59,6 +60,11 @@ class Lent:
     def _open(self, place: Place, used: list[_Mapping]) -> Any:
         """A buffer that pickle left out."""
         mapping = None
+        if place.kind == OWN and place.size >= FRESH and len(used) < _MAPPED:
+            mapping = _mapped(self._fd, place, private=True)
+            if mapping is not None:
+                used.append(mapping)
+                return memoryview(mapping.memory)[: place.size]
         if place.kind == SHARED or place.size >= _WORTH_MAPPING:
             mapping = self._map(place)
         if mapping is None:
@@ -77,11 +83,8 @@ class Lent:
         """The region of a place; None if it can't be mapped."""
         mapping = self._mappings.pop(place.offset, None)
         if mapping is None:
-            try:
-                mapping = _Mapping(
-                    mmap.mmap(self._fd, place.room, access=mmap.ACCESS_READ, offset=place.offset)
-                )
-            except OSError:
+            mapping = _mapped(self._fd, place)
+            if mapping is None:
                 return None
         self._mappings[place.offset] = mapping  # at the end: used last
         if len(self._mappings) > _MAPPED:
@@ -101,12 +104,24 @@ class Lent:
             del self._flights[number]
         return flights
 
-    def remark(self, failures: Iterable[tuple[int, BaseException]]) -> None:
+    def remark(self, flight: int, failures: Iterable[tuple[int, BaseException]]) -> None:
         """Tell those who wrote to shared memory why they can't."""
+        if all(mapping.private for mapping in self._flights.get(flight, ())):
+            return
         for _, error in failures:
             if isinstance(error, ValueError | TypeError | BufferError) and _told_read_only(error):
                 if _NOTE not in getattr(error, "__notes__", ()):
                     error.add_note(_NOTE)
+
+
+def _mapped(fd: int, place: Place, *, private: bool = False) -> _Mapping | None:
+    """The region of a place, for one task's own use if *private*; None if it can't be mapped."""
+    access = mmap.ACCESS_COPY if private else mmap.ACCESS_READ
+    try:
+        memory = mmap.mmap(fd, place.room, access=access, offset=place.offset)
+    except OSError:
+        return None
+    return _Mapping(memory, private=private)
 
 
 def _told_read_only(error: BaseException) -> bool:

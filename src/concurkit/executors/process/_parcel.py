@@ -22,8 +22,8 @@ from ._pickle import LARGE
 # Whether this system can share memory that has no name. Where it can't, all goes by the pipes.
 AVAILABLE = sys.platform != "win32"
 
-# Copies up to this size find memory that was used before, as malloc keeps it.
-_MALLOCS = 1 << 25
+# Copies smaller than this find memory that was used before, as malloc keeps it.
+FRESH = 1 << 25
 _MOST = 1 << 30  # no system call moves more than 2 GiB
 
 # What a place holds: a buffer that is one task's own, one that tasks share, or one that was a bytes
@@ -181,7 +181,7 @@ def read_bytes(fd: int, size: int, offset: int) -> bytes:
 
 def copied(data: memoryview) -> bytearray | memoryview:
     """A copy that may be written to."""
-    if data.nbytes < _MALLOCS:
+    if data.nbytes < FRESH:
         return bytearray(data)
     memory = memoryview(_room(data.nbytes))
     memory[:] = data
@@ -203,6 +203,6 @@ def _room(size: int) -> Any:
     empty = getattr(sys.modules.get("numpy"), "empty", None)
     if empty is not None:
         return empty(size, "B")
-    if size < _MALLOCS:
+    if size < FRESH:
         return bytearray(size)
     return mmap.mmap(-1, size, flags=mmap.MAP_PRIVATE | mmap.MAP_ANONYMOUS)

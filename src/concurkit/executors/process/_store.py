@@ -32,6 +32,7 @@ _EMPTIES = 1024
 _WINDOW = 1 << 30
 
 _PAGE = mmap.ALLOCATIONGRANULARITY
+_AROUND = 16 * _PAGE
 
 
 class Hold:
@@ -206,6 +207,8 @@ class Store:
         at, done = region.offset, 0
         if self._window is not None and at + region.room <= len(self._window):
             done = min(region.filled, view.nbytes)
+            # To read it maps many pages at a time where to write maps one.
+            self._window[at : at + done : _AROUND]
             self._window[at : at + done] = view[:done]
         _parcel.write(self._fd, view[done:], at + done)
         region.filled = max(region.filled, view.nbytes)

@@ -221,8 +221,8 @@ class _Worker:
             if not count:
                 break
             took = clock() - now
-            if progress.failures and self._lent.uses(flight):
-                self._lent.remark(progress.failures)
+            if progress.failures:
+                self._lent.remark(flight, progress.failures)
             busy += took
             if progress.todo.kept == 1 and not first:  # the reply itself is the account
                 unsent.extend(self._returns.records(progress, 0))
