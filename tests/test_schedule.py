@@ -45,7 +45,7 @@ SLACK = 1e-3
 PATIENCE = 0.01
 
 # The most tasks that a window which the schedule chooses lets be drawn beyond those read.
-WIDEST = 1024
+WIDEST = 4096
 
 # By how many seconds' worth of starts a rate may be exceeded, and how late they are made up for.
 CREDIT = 0.02
@@ -2159,7 +2159,7 @@ class TestWindow:
 
     @pytest.mark.parametrize("workers", [1, 8])
     def test_chosen(self, workers: int) -> None:
-        """A window of its own choice grows with the batches, and not beyond 1024 tasks."""
+        """A window of its own choice grows with the batches, and not beyond 4096 tasks."""
         schedule = Schedule(Terms(workers=workers, window=0, grain=1.0))
         assert workers == schedule.wanted * workers
         drawn = []
@@ -2170,8 +2170,8 @@ class TestWindow:
                 schedule.ended(start.batch.number, returned(count, 1e-6), 0.0)
             drawn.append(schedule.tally.drawn)
 
-        assert workers + 1024 == drawn[-1]
-        schedule.taken(1024)
+        assert workers + WIDEST == drawn[-1]
+        schedule.taken(WIDEST)
         assert schedule.wanted > 1
 
     def test_chosen_for_slow_tasks(self) -> None:

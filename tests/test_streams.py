@@ -49,7 +49,7 @@ from concurkit.exceptions import (
 )
 
 # The most tasks that a run draws beyond what was read, one for each worker apart.
-MOST_AHEAD = 1024
+MOST_AHEAD = 4096
 
 
 # ---- three callers -------------------------------------------------------------------------------

@@ -20,7 +20,7 @@ from .exceptions import TaskCancelledError
 
 # A reader that comes back sooner is told to come back after twice as many results.
 _SOON = 0.001
-_MOST = 256
+_MOST = 1024
 
 
 def cancelled() -> TaskCancelledError:

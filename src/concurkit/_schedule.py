@@ -52,7 +52,7 @@ _GRACE = 0.06
 _PATIENCE = 0.01
 
 # Where the window is the schedule's to choose, it grows with the batches up to so many tasks.
-_WINDOW = 1024
+_WINDOW = 4096
 
 
 class _Flight:

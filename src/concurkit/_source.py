@@ -20,6 +20,7 @@ _INERT = frozenset(
 
 # How long reading may go on before what was read is handed to the workers.
 _PATIENCE = 0.001
+_AT_A_TIME = 64
 
 
 class Source:
@@ -106,19 +107,21 @@ class Source:
             return items, len(items) < most
         if self._error is not None:
             raise self._error
-        items = []
+        items, count = [], 1
         until = perf_counter() + _PATIENCE
         try:
-            for item in islice(self._items, most):
-                items.append(item)
-                if perf_counter() > until:
-                    return items, False
+            while (left := most - len(items)) > 0 and perf_counter() < until:
+                before, count = len(items), min(count, left)
+                items.extend(islice(self._items, count))
+                if len(items) < before + count:
+                    return items, True
+                count = min(2 * count, _AT_A_TIME)
         except BaseException as error:
             if not items:
                 raise
             self._error = error
             return items, False
-        return items, len(items) < most
+        return items, False
 
     def checked(self, raw: Iterable[Any], start: int = 0) -> Iterator[Task[Any]]:
         """*raw* items as tasks, each looked at when it is read."""

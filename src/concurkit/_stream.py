@@ -258,7 +258,7 @@ def iter_concurrently(
             the end as one `ExceptionGroup`; "collect" gives an `Outcome` for each task.
         ordered: whether results come in the order of the tasks; by default as tasks end.
         buffersize: how many tasks may be drawn beyond those that run and those that were read, a
-            whole number from 1 up. By default as many as there are workers, and up to 1,024 while
+            whole number from 1 up. By default as many as there are workers, and up to 4,096 while
             tasks are tiny.
 
     Returns:
