@@ -55,7 +55,8 @@ class AsyncCaller:
         self._soon, _ = loop_functions()
         self.inbox: deque[Any] = deque()
         self._news = anyio.Event()
-        if asyncio._get_running_loop() is not None:
+        in_main = threading.current_thread() is threading.main_thread()  # where signals are seen
+        if in_main and asyncio._get_running_loop() is not None:
             _beat(weakref.ref(self))
 
     def put(self, todo: Any) -> None:

@@ -11,7 +11,7 @@ import mmap
 import os
 import threading
 from collections import deque
-from collections.abc import Container, Iterable, Sequence
+from collections.abc import Callable, Container, Iterable, Sequence
 from contextlib import suppress
 from pickle import PickleBuffer
 from typing import Any
@@ -105,9 +105,9 @@ class Store:
             self._drain()
         self._settle()
 
-    def __del__(self) -> None:
-        if self._fd >= 0:
-            os.close(self._fd)
+    def __del__(self, close: Callable[[int], None] = os.close) -> None:
+        if self._fd >= 0:  # perhaps as the interpreter ends, when modules are empty already
+            close(self._fd)
 
     # ---- giving and taking ----------------------------------------------------------------------
 
