@@ -31,7 +31,9 @@ class SlotFlight:
         self, batch: Batch, job: Job, tell: Tell, claim: Claim | None, slots: Slots
     ) -> None:
         self.batch = batch
-        self.over = False
+        self.over = False  # abandoned: nobody waits for its report
+        self.lost_slot = False  # its slot is not counted any more
+        self.landed = False  # its slot has ended with it
         self.disturbed = False  # the loop's task under this was cancelled, not by us
         self._unwanted = False
         self._job = job
@@ -234,7 +236,7 @@ class SlotFlight:
         if begun and running < kept:
             report.lost = TaskCancelledError("the task was abandoned")
             report.how = "abandoned"
-            self._slots.in_loop(self._slots.lose_slot)
+            self._slots.in_loop(lambda: self._slots.lose_slot(self))
         return report
 
 

@@ -111,8 +111,11 @@ class Slots:
         if by > 0:
             self.in_loop(self._wake)
 
-    def lose_slot(self) -> None:
-        """A slot's task was abandoned: another may take its place."""
+    def lose_slot(self, flight: SlotFlight) -> None:
+        """A flight was abandoned: if it still has its slot, another may take the slot's place."""
+        if flight.landed:
+            return
+        flight.lost_slot = True
         self._count -= 1
         self.abandoned += 1
         self._wake()
@@ -233,9 +236,11 @@ class Slots:
                 flight = None
                 await anyio.lowlevel.checkpoint()
         finally:
-            if flight is not None and flight.over:
+            if flight is not None and flight.lost_slot:
                 self.abandoned -= 1
             else:
+                if flight is not None:
+                    flight.landed = True
                 self._count -= 1
                 self._wake()  # what this slot was woken for, another takes up
                 if self._empty is not None and self._count <= 0:
