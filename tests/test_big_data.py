@@ -34,8 +34,8 @@ from concurkit.exceptions import (
     TaskTimeoutError,
     WorkerCrashedError,
 )
+from concurkit.executors._pickling._pickle import LARGE
 from concurkit.executors.process import _parcel, _store
-from concurkit.executors.process._pickle import LARGE
 
 np = pytest.importorskip("numpy")
 

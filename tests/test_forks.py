@@ -12,7 +12,7 @@ from textwrap import dedent
 import pytest
 
 from concurkit import ProcessExecutor, Task, run_concurrently
-from concurkit.executors.process._forks import Fork
+from concurkit.executors._forks import Fork
 
 pytestmark = pytest.mark.skipif(not hasattr(os, "fork"), reason="there is no fork() here")
 
@@ -94,7 +94,7 @@ LOCKED = """
     import threading
     import cloudpickle
     from concurkit import ProcessExecutor, Task, run_concurrently
-    from concurkit.executors.process import _by_value, _variables
+    from concurkit.executors._pickling import _by_value, _variables
 
     def made(x):
         class Made:

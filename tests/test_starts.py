@@ -16,7 +16,8 @@ from start_ways import PASTE_ON, STRICT, WAYS, Ending, Start, carry_out
 
 import concurkit
 from concurkit import ProcessExecutor, Task, run_concurrently
-from concurkit.executors.process import _by_value, _flight, _modules, _pickle
+from concurkit.executors._pickling import _by_value, _modules, _pickle
+from concurkit.executors.process import _flight
 from concurkit.executors.process._start import SeatContext
 
 pytestmark = pytest.mark.skipif(

@@ -19,10 +19,10 @@ from ...exceptions import (
     WorkerCrashedError,
 )
 from .._flight import Claim, Ended, GaveBack, Still, Tell, Unfit
+from .._pickling._pickle import culprit, dumps, dumps_items, unpack_error
 from .._pool import Crew
 from . import _parcel, _returns
 from ._ledger import Ledger
-from ._pickle import culprit, dumps, dumps_items, unpack_error
 from ._relay import outlook
 from ._store import Hold, Store
 from ._wire import BATCH, EXACT, FAST, PARCEL, SINGLE, TASKS, TIMED, remember

@@ -7,9 +7,9 @@ import sys
 from collections.abc import Iterable
 from typing import Any
 
+from .._pickling._pickle import loads
 from . import _parcel
 from ._parcel import BYTES, FRESH, OWN, SHARED, Place
-from ._pickle import loads
 
 # Mappings that are kept, so that their pages stay in place. Before Python 3.13 each of them holds a
 # descriptor.

@@ -17,7 +17,7 @@ from typing import Any, NamedTuple
 
 from ..._batch import Job
 from ..._task import Task
-from ._pickle import LARGE
+from .._pickling._pickle import LARGE
 
 # Whether this system can share memory that has no name. Where it can't, all goes by the pipes.
 AVAILABLE = sys.platform != "win32"

@@ -10,9 +10,9 @@ from ..._inner_threads import InnerThreads, check_inner_threads, inner_environ
 from ..._setup import Setup
 from ..._task import name_of, shown
 from ...exceptions import TaskNotPicklableError
+from .._pickling._pickle import culprit, dumps
 from . import _start
 from ._memory import can_tell, check_size
-from ._pickle import culprit, dumps
 from ._wire import WorkerTerms
 
 

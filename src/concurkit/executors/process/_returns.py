@@ -16,10 +16,10 @@ from typing import Any
 
 from ..._batch import Progress
 from ...exceptions import ResultNotPicklableError
+from .._pickling._pickle import LARGE, culprit, dumps, loads, pack_error, plain
 from . import _parcel
 from ._ledger import SIZE, Ledger
 from ._parcel import BYTES, OWN, Place
-from ._pickle import LARGE, culprit, dumps, loads, pack_error, plain
 
 # A record starts with the position of its first task. This bit says that a parcel follows: its
 # number among the worker's large results, and what `seal` makes.

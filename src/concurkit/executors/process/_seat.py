@@ -13,13 +13,13 @@ from typing import Any, cast
 from ..._batch import Report, clock
 from ...exceptions import InitializerError, WorkerCrashedError
 from .. import _exit
+from .._forks import Fork, wait_for_forks
+from .._pickling._pickle import Wire, loads, unpack_error
 from .._pool import Crew
 from . import _ledger, _pipe, _returns, _wire, _worker
 from ._flight import ProcessFlight
-from ._forks import Fork, wait_for_forks
 from ._memory import resident
 from ._outbox import Outbox
-from ._pickle import Wire, loads, unpack_error
 from ._plan import Plan
 from ._relay import replay
 from ._start import SeatContext

@@ -23,10 +23,10 @@ from ..._batch import Job, Progress, clock, run_quickly, run_some, worker_contex
 from ..._outside import of_process
 from ..._setup import Setup
 from ...exceptions import TaskNotPicklableError
+from .._pickling._pickle import dumps, loads, pack_error
 from . import _ledger, _pipe
 from ._lent import Lent
 from ._memory import peak, resident
-from ._pickle import dumps, loads, pack_error
 from ._relay import Relay, apply
 from ._returns import Returns, is_large
 from ._wire import (

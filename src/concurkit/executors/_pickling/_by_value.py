@@ -20,7 +20,7 @@ from typing import Any
 
 import cloudpickle
 
-from ._forks import keep_free
+from .._forks import keep_free
 from ._modules import CACHED, by_name, findable
 from ._namespaces import is_of_a_module, reduced_function
 from ._variables import reduced_variable

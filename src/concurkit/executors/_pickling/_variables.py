@@ -13,7 +13,7 @@ import threading
 from contextvars import Context, ContextVar
 from typing import Any
 
-from ._forks import keep_free
+from .._forks import keep_free
 from ._modules import findable
 
 _lock = threading.Lock()
