@@ -13,13 +13,12 @@ from ..._batch import Batch, Job, Report, clock
 from ..._task import name_of
 from ...exceptions import (
     InitializerError,
-    ResultNotPicklableError,
     TaskCancelledError,
-    TaskNotPicklableError,
     WorkerCrashedError,
 )
 from .._flight import Claim, Ended, GaveBack, Still, Tell, Unfit
-from .._pickling._pickle import culprit, dumps, dumps_items, unpack_error
+from .._pickling._pickle import dumps, dumps_items, unpack_error
+from .._pickling._refusals import unreadable_result, unsendable
 from .._pool import Crew
 from . import _parcel, _returns
 from ._ledger import Ledger
@@ -80,7 +79,7 @@ class ProcessFlight:
             if alone:
                 place([self])
         except BaseException as error:
-            self._refuse(_unsendable(self.batch.items[0], self.job, error))
+            self._refuse(unsendable(self.batch.items[0], self.job, error))
             return False
         return True
 
@@ -170,7 +169,7 @@ class ProcessFlight:
             values, wire, ends = self.seat.open_record(record)
         except BaseException as error:
             values, wire, ends = [None], None, [clock()] if self.job.timed else []
-            self._failures.append((position, _unreadable(error)))
+            self._failures.append((position, unreadable_result(error)))
         if wire is not None:
             self._failures.append((position, unpack_error(wire)))
         self._values.extend(values)
@@ -319,48 +318,3 @@ def place(flights: Iterable[ProcessFlight]) -> None:
         repeated = _parcel.repeated(flight.contents for flight in parted)
         for flight in parted:
             flight.place(repeated)
-
-
-def _unsendable(item: Any, job: Job, error: BaseException) -> TaskNotPicklableError:
-    fn = item.fn if job.fn is None else job.fn
-    args, kwargs = (item.args, item.kwargs) if job.fn is None else (item, {})
-    if job.single:
-        args = (item,)
-    name = name_of(fn)
-    try:
-        dumps(fn)
-    except Exception:
-        where = culprit(fn, name)
-    else:
-        where = _culprit_beside(args, kwargs, job)
-    refused = TaskNotPicklableError(
-        f"task {name} can't be sent to another process: {where} can't be pickled ({error}). "
-        "Pass plain data and make the rest in the task, or use mode='thread'."
-    )
-    refused.__cause__ = error
-    return refused
-
-
-def _culprit_beside(args: Any, kwargs: dict[str, Any], job: Job) -> str:
-    """What can't be pickled of a task whose function can."""
-    for variable in job.propagate:
-        if variable in job.context and _fails(job.context[variable]):
-            return culprit(job.context[variable], f"context variable {variable.name}")
-    return culprit(args, "args") if _fails(args) else culprit(kwargs, "kwargs")
-
-
-def _fails(value: Any) -> bool:
-    try:
-        dumps(value)
-    except Exception:
-        return True
-    return False
-
-
-def _unreadable(error: BaseException) -> ResultNotPicklableError:
-    refused = ResultNotPicklableError(
-        f"the result can't be rebuilt in the caller's process ({type(error).__name__}: {error}). "
-        "Return plain data, or use mode='thread'."
-    )
-    refused.__cause__ = error
-    return refused

@@ -15,8 +15,8 @@ from pickle import PickleBuffer
 from typing import Any
 
 from ..._batch import Progress
-from ...exceptions import ResultNotPicklableError
-from .._pickling._pickle import LARGE, culprit, dumps, loads, pack_error, plain
+from .._pickling._pickle import LARGE, dumps, loads, pack_error, plain
+from .._pickling._refusals import unreturnable
 from . import _parcel
 from ._ledger import SIZE, Ledger
 from ._parcel import BYTES, OWN, Place
@@ -87,12 +87,7 @@ class Returns:
             try:
                 return self._record(position, ([value], None, ends))
             except BaseException as reason:
-                error = ResultNotPicklableError(
-                    "the result can't be sent back to the caller's process: "
-                    f"{culprit(value, 'result')} can't be pickled ({reason}). "
-                    "Return plain data, or use mode='thread'."
-                )
-                error.__cause__ = reason
+                error = unreturnable(value, reason)
         return plain_record(position, dumps(([None], pack_error(error), ends)))
 
     def _record(self, position: int, content: tuple[list[Any], Any, list[float]]) -> bytes:

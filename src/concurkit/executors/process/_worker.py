@@ -22,8 +22,8 @@ from typing import Any
 from ..._batch import Job, Progress, clock, run_quickly, run_some, worker_context
 from ..._outside import of_process
 from ..._setup import Setup
-from ...exceptions import TaskNotPicklableError
 from .._pickling._pickle import dumps, loads, pack_error
+from .._pickling._refusals import unreadable_task
 from . import _ledger, _pipe
 from ._lent import Lent
 from ._memory import peak, resident
@@ -154,7 +154,7 @@ class _Worker:
         except BaseException as error:
             with self._turn:
                 self._begun = flight
-            self._send(UNREAD, flight, 0, 0.0, 0.0, [dumps(pack_error(_unreadable(error)))])
+            self._send(UNREAD, flight, 0, 0.0, 0.0, [dumps(pack_error(unreadable_task(error)))])
             return
         count, most = len(items), self._left
         if most is not None and count > most:
@@ -336,15 +336,6 @@ def _window(size: int, each: float) -> int:
     if each >= _TINY:
         return 1
     return max(1, min(size * 8, int(_WINDOW / max(each, 1e-8))))
-
-
-def _unreadable(error: BaseException) -> BaseException:
-    wrapped = TaskNotPicklableError(
-        f"the task can't be rebuilt in the worker's process ({type(error).__name__}: {error}). "
-        "Its module must be importable there, and its arguments must survive pickling."
-    )
-    wrapped.__cause__ = error
-    return wrapped
 
 
 _workers: list[_Worker] = []  # the last is this process's; a forked one has its parent's too
