@@ -9,6 +9,8 @@ import sys
 import threading
 import time
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+from multiprocessing import connection, forkserver
 from pathlib import Path
 from typing import Any
 
@@ -20,6 +22,7 @@ from concurkit._batch import Batch, Job, task_context
 from concurkit.exceptions import TaskTimeoutError, WorkerCrashedError
 from concurkit.executors.process._flight import ProcessFlight
 from concurkit.executors.process._seat import ProcessSeat
+from concurkit.executors.process._start import SeatContext
 
 METHODS = ["forkserver", "spawn", "fork"] if sys.platform != "win32" else ["spawn"]
 
@@ -168,3 +171,25 @@ def test_a_batch_is_seen_to_be_over_once_its_worker_is_at_the_next(
     assert (0, None) == before
     assert [(2, None), 0] == looks
     assert [0, 1] == [ended.number for ended in told]
+
+
+@pytest.mark.skipif("forkserver" not in METHODS, reason="only a fork server tells a code once")
+def test_an_exit_code_is_read_once_though_several_ask(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Whoever starts a process asks for the codes of all that were started before."""
+    read = forkserver.read_signed
+
+    def read_slowly(file: int) -> Any:
+        code = read(file)
+        time.sleep(0.1)
+        return code
+
+    process = SeatContext("forkserver").Process(target=os._exit, args=(7,))
+    process.start()
+    connection.wait([process.sentinel])
+    with monkeypatch.context() as patch:
+        patch.setattr(forkserver, "read_signed", read_slowly)
+        with ThreadPoolExecutor(3) as threads:
+            codes = [threads.submit(lambda: process.exitcode) for _ in range(3)]
+
+    assert [7] * 3 == [code.result() for code in codes]
+    process.close()

@@ -13,9 +13,10 @@ import io
 import multiprocessing
 import os
 import sys
+import threading
 import weakref
 from collections.abc import Callable
-from multiprocessing import context, process  # pyright: ignore[reportAttributeAccessIssue]
+from multiprocessing import connection, context, process  # pyright: ignore[reportAttributeAccessIssue]
 from types import FunctionType, SimpleNamespace
 from typing import Any, cast
 
@@ -108,6 +109,22 @@ if sys.platform != "win32":
         """Starts a child from our fork server."""
 
         lifeline: int
+
+        def __init__(self, process_obj: Any) -> None:
+            self._asking = threading.Lock()
+            super().__init__(process_obj)
+
+        def poll(self, flag: int = os.WNOHANG) -> int | None:
+            """The exit code, once there is one.
+
+            It can be read once, and whoever starts a process asks for those of all others: a
+            second thread that reads at the same time would take it for 255.
+            """
+            if flag != os.WNOHANG:
+                connection.wait([self.sentinel])
+            with self._asking:
+                code: int | None = super().poll(os.WNOHANG)
+                return code
 
         def _launch(self, process_obj: Any) -> None:
             preparation = _preparation_data(process_obj._name)
