@@ -363,7 +363,7 @@ class Run(RuleBasedStateMachine):
         assert (self.retried, self.taken) == (tally.retried, tally.taken)
         assert (self.lost, self.unread) == (self.schedule.lost, self.schedule.unread)
         assert self.never_started == self.schedule.never_started
-        assert len(self.heads()) == self.schedule.running
+        assert self.workers_with_tasks() == self.schedule.running
         why = self.schedule.why_cut()
         assert self.cut_short is (None if why is None else type(why))
 
@@ -591,6 +591,15 @@ class Run(RuleBasedStateMachine):
     def heads(self) -> list[int]:
         """Batches that wait for no other: one for each worker that has work."""
         return [number for number, leader in self.active.items() if leader not in self.active]
+
+    def workers_with_tasks(self) -> int:
+        """One that has only given back what it had is about to be free."""
+        lanes = [
+            leader if leader in self.active else number
+            for number, leader in self.active.items()
+            if self.kept[number]
+        ]
+        return len(set(lanes))
 
     def unreported(self) -> list[Any]:
         """Batches that the executor has not reported either."""

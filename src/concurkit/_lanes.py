@@ -62,6 +62,10 @@ class Lanes:
             del self._leader[follower]
             self._reopen(follower)
 
+    def lane(self, number: int) -> int:
+        """The same for all batches that share a worker."""
+        return self._leader.get(number, number)
+
     def waits(self, number: int) -> bool:
         """Whether a batch waits behind another."""
         return number in self._leader

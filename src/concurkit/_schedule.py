@@ -215,7 +215,7 @@ class Schedule:
         What still runs after *patience* seconds is abandoned; None waits for it.
         """
         if self.tally.at_halt is None:
-            self.tally.at_halt = self.tally.ended, self._lanes.busy
+            self.tally.at_halt = self.tally.ended, self.running
         self._begin_stop(now, -1)
         if patience is not None:
             by = now + patience
@@ -223,8 +223,9 @@ class Schedule:
 
     @property
     def running(self) -> int:
-        """How many workers have something to do."""
-        return self._lanes.busy
+        """How many workers have something to do; a batch that gave back all it had is nothing."""
+        lane = self._lanes.lane
+        return len({lane(number) for number, flight in self._flights.items() if flight.kept})
 
     # ---- what to do next --------------------------------------------------------------------
 
@@ -395,7 +396,8 @@ class Schedule:
     ) -> None:
         """A task of a batch raised; what it was told to raise is not its own."""
         if flight.stopping and isinstance(error, TaskCancelledError):
-            self._fail(flight.batch, position, self._reason(), report, now, "cancelled", False)
+            how = report.how or "cancelled"
+            self._fail(flight.batch, position, self._reason(), report, now, how, False)
         else:
             self._fail(flight.batch, position, error, report, now)
 
