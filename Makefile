@@ -69,7 +69,7 @@ clean:
 	@touch $@
 
 .venv/test: .venv/package
-	$(PIP) --group test
+	$(PIP) --group test --group clients
 	@touch $@
 
 .venv/lint: .venv/package

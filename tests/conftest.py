@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import asyncio
+import concurrent.futures
+import multiprocessing
 import os
 import sys
 import tempfile
@@ -10,8 +12,9 @@ import threading
 import time
 from collections import Counter
 from collections.abc import Callable, Iterator
-from concurrent.futures import Executor
+from concurrent.futures import Executor, ProcessPoolExecutor, ThreadPoolExecutor
 from dataclasses import dataclass
+from multiprocessing import forkserver
 from pathlib import Path
 from typing import Any, TypeAlias
 
@@ -57,8 +60,13 @@ def examples(count: int) -> settings:
     return settings(max_examples=count, suppress_health_check=health)
 
 
+OURS = (SerialExecutor, ThreadExecutor, ProcessExecutor, AsyncExecutor)
 MODES = ["serial", "thread", "process", "async"]
-PLACES = ["serial", "thread", "async", "kept thread", "kept process", "kept async", "kept trio"]
+PLACES = [
+    *("serial", "thread", "async"),
+    *("kept thread", "kept process", "kept async", "kept trio"),
+    *("given thread", "given process"),
+]
 CALLS = ["blocking", "asyncio", "trio"]
 
 Call: TypeAlias = Callable[..., Any]
@@ -88,12 +96,16 @@ def executor(mode: str, request: pytest.FixtureRequest) -> Iterator[Executor]:
 
 
 @pytest.fixture(scope="module", params=PLACES)
-def place(request: pytest.FixtureRequest) -> Iterator[Place]:
-    """Each mode that starts quickly by its name, and each on a kept executor, on either loop."""
-    if not request.param.startswith("kept "):
-        yield Place(request.param, request.param)
+def place(request: pytest.FixtureRequest, fork_server: None) -> Iterator[Place]:
+    """Each mode that starts quickly by its name, each on a kept executor, and standard pools."""
+    whose, _, kind = request.param.rpartition(" ")
+    if not whose:
+        yield Place(kind, kind)
         return
-    kind = request.param.removeprefix("kept ")
+    if whose == "given":
+        with given_pool(kind) as pool:
+            yield Place(kind, pool)
+        return
     for kept in _kept(kind, request):
         yield Place("async" if kind == "trio" else kind, kept)
 
@@ -124,11 +136,31 @@ def _kept(kind: str, request: pytest.FixtureRequest) -> Iterator[Executor]:
             yield kept
 
 
+@pytest.fixture(scope="session")
+def fork_server() -> None:
+    """The interpreter's own, which stays: law 8 does not mean it."""
+    forkserver.ensure_running()
+
+
+def given_pool(kind: str) -> Executor:
+    """A pool of the standard library's of this kind, its workers started."""
+    pool: Executor
+    if kind == "thread":
+        pool = ThreadPoolExecutor(3)
+    elif kind == "process":
+        pool = ProcessPoolExecutor(2, multiprocessing.get_context("forkserver"))
+    else:
+        pool = getattr(concurrent.futures, "InterpreterPoolExecutor")(2)  # noqa: B009 - 3.14
+    _start_all(pool)
+    return pool
+
+
 def _start_all(executor: Executor) -> None:
     """Have all the workers at work at once, each with a loop, so that no test starts another."""
-    workers = executor.max_workers  # type: ignore[attr-defined]
+    ours = isinstance(executor, OURS)
+    workers = executor.max_workers if ours else executor._max_workers  # type: ignore[attr-defined]
     tasks: list[Callable[..., Any]] = [sample_tasks.meet, sample_tasks.meet_async]
-    for task in tasks:
+    for task in tasks if ours else tasks[:1]:  # others don't run async functions
         with tempfile.TemporaryDirectory() as place:
             for future in [executor.submit(task, place, workers) for _ in range(workers)]:
                 future.result(timeout=30)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import ctypes
 import os
+import random
 import signal
 import sys
 import threading
@@ -72,6 +73,11 @@ def add(first: int, second: int = 0, *, third: int = 0) -> int:
 async def add_async(first: int, second: int = 0, *, third: int = 0) -> int:
     """Return the sum, without ever waiting."""
     return first + second + third
+
+
+def square(number: int) -> int:
+    """Return *number* times itself."""
+    return number * number
 
 
 def reciprocal(number: int) -> float:
@@ -691,6 +697,7 @@ def time_of_checks(count: int) -> float:
 # ---- what a worker does before its first task ---------------------------------------------------
 
 worker_words = per_worker(list[str])
+worker_number = per_worker(random.random)
 
 
 def set_up(path: str, word: str) -> None:

@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from ._outcome import Success as Success
     from ._per_worker import PerWorker as PerWorker
     from ._per_worker import per_worker as per_worker
+    from ._registry import register_mode as register_mode
     from ._retry import Retry as Retry
     from ._run import run_concurrently as run_concurrently
     from ._stats import Stats as Stats
@@ -46,6 +47,7 @@ _HOMES = {
     "cpu_count": "._cpus",
     "iter_concurrently": "._stream",
     "per_worker": "._per_worker",
+    "register_mode": "._registry",
     "run_concurrently": "._run",
 }
 _MODULES = ("aio", "exceptions")
@@ -69,6 +71,7 @@ __all__ = [
     "exceptions",
     "iter_concurrently",
     "per_worker",
+    "register_mode",
     "run_concurrently",
 ]
 

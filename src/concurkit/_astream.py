@@ -9,7 +9,6 @@ from __future__ import annotations
 import os
 import weakref
 from collections.abc import AsyncIterator, Callable, Coroutine, Iterable, Mapping
-from concurrent.futures import Executor
 from contextvars import ContextVar
 from types import TracebackType
 from typing import Any, Literal, NoReturn, Self, TypeVar, Unpack, overload
@@ -28,7 +27,7 @@ from ._options import Options
 from ._signatures import Async, StreamCollecting, StreamRaising, T
 from ._stats import Stats
 from .exceptions import TaskCancelledError
-from .typing import Mode, OnError, Runnable
+from .typing import Executor, Mode, OnError, RequireStop, Runnable
 
 R_co = TypeVar("R_co", covariant=True)
 V = TypeVar("V")
@@ -201,6 +200,7 @@ def iter_concurrently(
     initargs: tuple[Any, ...] = (),
     inner_threads: InnerThreads = "auto",
     propagate: Iterable[ContextVar[Any]] = (),
+    require_stop: RequireStop | None = None,
     on_error: OnError = "raise",
     ordered: bool = False,
     buffersize: int | None = None,
@@ -230,6 +230,9 @@ def iter_concurrently(
             lasts.
         propagate: context variables whose values of now are seen by tasks in processes; in other
             modes tasks see all of the caller's.
+        require_stop: "cancel" refuses a mode or an executor that can't stop a running task, which
+            is one on threads; "kill" also one that can only ask it to stop: it takes processes.
+            By default each stops what it can, and an outcome's `stopped` tells how.
         on_error: "raise", the default, stops the run at the first failure, and raises it once
             what had ended was read; "group" leaves failed tasks out and raises all failures at
             the end as one `ExceptionGroup`; "collect" gives an `Outcome` for each task.
@@ -273,6 +276,7 @@ def iter_concurrently(
         initargs=initargs,
         inner_threads=inner_threads,
         propagate=propagate,
+        require_stop=require_stop,
         on_error=on_error,
     )
     ordered = flag(ordered, "ordered")

@@ -12,10 +12,11 @@ from ._drive import Drive
 from ._inner_threads import check_can_limit, limit_here, limiting
 from ._options import Options
 from ._orders import Block, Failed, Terms
-from ._registry import check_mode, executor_class
+from ._registry import check_mode, executor_class, is_ours, make_executor
 from ._schedule import Schedule
 from ._setup import Setup
 from ._source import Source, read
+from ._stopping import check_can_time, check_stop
 
 Inbox = Callable[[Any], None]
 
@@ -49,10 +50,13 @@ class Engagement:
         self.options = options
         self.source: Source = read(tasks)
         self.kept = not isinstance(options.mode, str)
-        if self.kept and options.mode.closed:
+        place: Any = _as_ours(options.mode) if self.kept else None
+        self._place = place
+        if self.kept and place.closed:
             raise RuntimeError(f"{options.mode!r} was shut down; make a new executor")
         self.mode = ""
         self._inline = inline
+        self._made: Any = None  # by what was registered for the mode
         self._limits: Any = None  # of the native libraries in this process, for the run
         if self.kept and options.setup.initializer is not None:
             raise ValueError(_GIVE_IT.format("initializer", "initializer=..."))
@@ -64,14 +68,17 @@ class Engagement:
         if self.mode:
             return
         self.source.open()
-        name = self.options.mode.mode if self.kept else self.options.mode
+        name = self._place.mode if self.kept else self.options.mode
         if name == "auto":
             name = "async" if self.source.starts_async else "thread"
+        if self.options.require_stop is not None and (self.kept or is_ours(name)):
+            place = self._place if self.kept else executor_class(name)
+            check_stop(self.options.require_stop, place.strength, self.options.mode)
         self.mode = name
         if self.mode != "async":
             self.source.refuse_coroutines(self.mode)
         if isinstance(self.options.inner_threads, int):
-            if self.kept and self.mode == "process":
+            if self.kept and self.mode in {"process", "executor"}:
                 raise ValueError(_GIVE_IT.format("inner_threads", "inner_threads=..."))
             if self.mode != "process":
                 check_can_limit(self.options.inner_threads)
@@ -79,8 +86,11 @@ class Engagement:
     def workers(self) -> int:
         """How many tasks may run at once."""
         asked = self.options.max_workers
-        if self.kept:
-            most = int(self.options.mode.max_workers)
+        place = self._place
+        if not self.kept and not is_ours(self.mode):
+            place = self._made = self._make()
+        if place is not None:
+            most = int(place.max_workers)
             return most if asked is None else min(asked, most)
         if self.mode == "serial":
             return 1
@@ -95,8 +105,9 @@ class Engagement:
             # another thread: one, so that tasks still run one after another.
             return executor_class("thread")(1, **self._thread_setup()._asdict())
         if self.kept:
-            mode = self.options.mode
-            return mode if not self._inline else mode.reachable()
+            return self._place.reachable() if self._inline else self._place
+        if self._made is not None:
+            return self._made
         if self.mode == "serial":
             return executor_class("serial")(**options.setup._asdict())
         setup = self._thread_setup() if self.mode == "thread" else options.setup
@@ -105,11 +116,29 @@ class Engagement:
             more["inner_threads"] = options.inner_threads
         return executor_class(self.mode)(workers, **more)
 
+    def _make(self) -> Any:
+        """An executor of a registered mode, as the run asks for it."""
+        options = self.options
+        given: dict[str, Any] = {}
+        if options.max_workers is not None:
+            given["max_workers"] = options.max_workers
+        if options.setup.initializer is not None:
+            given.update(options.setup._asdict())
+        made = make_executor(self.mode, **given)
+        try:
+            place = _as_ours(made, owned=True)
+            if options.require_stop is not None:
+                check_stop(options.require_stop, place.strength, self.mode)
+        except BaseException:
+            made.shutdown()
+            raise
+        return place
+
     def _thread_setup(self) -> Setup:
         """What threads do first: OpenMP's limit holds in the thread that sets it."""
         inner, setup = self.options.inner_threads, self.options.setup
         if self.kept:  # a serial executor, whose tasks are run in a thread instead
-            setup = self.options.mode.setup
+            setup = self._place.setup
         return limiting(setup, inner) if isinstance(inner, int) else setup
 
     def unlimit(self) -> None:
@@ -142,6 +171,9 @@ class Engagement:
         if isinstance(options.inner_threads, int) and self.mode != "process":
             self._limits = limit_here(options.inner_threads)
         chunksize = None if options.chunksize == "auto" else options.chunksize
+        if options.timeout is not None and hasattr(launcher, "silent"):  # not one of ours
+            check_can_time(launcher, chunksize)
+            chunksize = 1
         terms = Terms(
             workers=workers,
             grain=launcher.grain,
@@ -176,11 +208,23 @@ class Engagement:
     def finish(self, drive: Drive, launcher: Any) -> None:
         """Leave nothing behind of a run that is over; waits for workers to be gone."""
         drive.close()
-        if launcher is not self.options.mode:
+        if launcher is not self.options.mode:  # that is the caller's
             launcher.shutdown()
         self.source.close()
 
     def lending(self) -> AbstractContextManager[None]:
         """While a task waits here for a run on its own executor, its seat is lent to that run."""
-        lend = getattr(self.options.mode, "lending", None)
+        lend = getattr(self._place, "lending", None)
         return lend() if lend is not None else nullcontext()
+
+
+def _as_ours(executor: Any, *, owned: bool = False) -> Any:
+    """*executor* with what a run needs besides `submit`; one of ours has that."""
+    if hasattr(executor, "launch"):
+        return executor
+    # One that waits for the calling code can't be waited for by it.
+    if any(executor is one for one in inside().executors):
+        return executor_class("serial")()
+    from .executors._given import GivenExecutor
+
+    return GivenExecutor(executor, owned=owned)

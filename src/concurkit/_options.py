@@ -14,8 +14,10 @@ if TYPE_CHECKING:
     from ._retry import Retry
 
 OnError: TypeAlias = Literal["raise", "group", "collect"]
+RequireStop: TypeAlias = Literal["cancel", "kill"]
 
 _ON_ERROR = ("raise", "group", "collect")
+_STOPS = ("cancel", "kill")
 
 
 class Options(NamedTuple):
@@ -32,6 +34,7 @@ class Options(NamedTuple):
     setup: Setup
     inner_threads: InnerThreads
     propagate: tuple[ContextVar[Any], ...]
+    require_stop: RequireStop | None
 
     @classmethod
     def check(
@@ -49,6 +52,7 @@ class Options(NamedTuple):
         initargs: object,
         inner_threads: object,
         propagate: object,
+        require_stop: object,
     ) -> Options:
         """Options from a caller's arguments.
 
@@ -59,6 +63,9 @@ class Options(NamedTuple):
             policy: Any = on_error
         else:
             raise wrong(on_error, "on_error", "'raise', 'group' or 'collect'", str)
+        if require_stop is not None and require_stop not in _STOPS:
+            raise wrong(require_stop, "require_stop", "'cancel', 'kill' or None", str)
+        stop: Any = require_stop
         limit = None if total_timeout is None else seconds(total_timeout, "total_timeout")
         rate = None if max_per_second is None else per_second(max_per_second, "max_per_second")
         size: Any = "auto" if chunksize == "auto" else whole(chunksize, "chunksize", "'auto'")
@@ -79,6 +86,7 @@ class Options(NamedTuple):
             setup=Setup.check(initializer, initargs),
             inner_threads=check_inner_threads(inner_threads),
             propagate=variables(propagate),
+            require_stop=stop,
         )
 
 

@@ -7,7 +7,6 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping
-from concurrent.futures import Executor
 from contextvars import ContextVar
 from typing import Any, Literal, Unpack, overload
 
@@ -36,7 +35,7 @@ from ._signatures import (
     T,
 )
 from ._worker_loop import close_loop, has_loop
-from .typing import Mode, OnError, Runnable
+from .typing import Executor, Mode, OnError, RequireStop, Runnable
 
 # ---- values
 
@@ -346,6 +345,7 @@ def run_concurrently(
     initargs: tuple[Any, ...] = (),
     inner_threads: InnerThreads = "auto",
     propagate: Iterable[ContextVar[Any]] = (),
+    require_stop: RequireStop | None = None,
     on_error: OnError = "raise",
 ) -> Any:
     """Run tasks at the same time and return what they return, in the shape of the input.
@@ -379,6 +379,9 @@ def run_concurrently(
             lasts.
         propagate: context variables whose values of now are seen by tasks in processes; in other
             modes tasks see all of the caller's.
+        require_stop: "cancel" refuses a mode or an executor that can't stop a running task, which
+            is one on threads; "kill" also one that can only ask it to stop: it takes processes.
+            By default each stops what it can, and an outcome's `stopped` tells how.
         on_error: "raise", the default, stops the run at the first failure and raises that task's
             own exception; "group" runs everything, then raises all failures as one
             `ExceptionGroup`; "collect" gives an `Outcome` in place of each value.
@@ -418,6 +421,7 @@ def run_concurrently(
         initargs=initargs,
         inner_threads=inner_threads,
         propagate=propagate,
+        require_stop=require_stop,
         on_error=on_error,
     )
     engagement = Engagement(tasks, options, inline=True)

@@ -10,7 +10,6 @@ import os
 import threading
 import weakref
 from collections.abc import Callable, Iterable, Iterator, Mapping
-from concurrent.futures import Executor
 from contextvars import ContextVar
 from types import TracebackType
 from typing import Any, Literal, NoReturn, Self, TypeVar, Unpack, overload
@@ -27,7 +26,7 @@ from ._signatures import Async, StreamCollecting, StreamRaising, T
 from ._stats import Stats
 from ._thread_reading import ThreadReading
 from .exceptions import TaskCancelledError
-from .typing import Mode, OnError, Runnable
+from .typing import Executor, Mode, OnError, RequireStop, Runnable
 
 R_co = TypeVar("R_co", covariant=True)
 
@@ -226,6 +225,7 @@ def iter_concurrently(
     initargs: tuple[Any, ...] = (),
     inner_threads: InnerThreads = "auto",
     propagate: Iterable[ContextVar[Any]] = (),
+    require_stop: RequireStop | None = None,
     on_error: OnError = "raise",
     ordered: bool = False,
     buffersize: int | None = None,
@@ -253,6 +253,9 @@ def iter_concurrently(
             lasts.
         propagate: context variables whose values of now are seen by tasks in processes; in other
             modes tasks see all of the caller's.
+        require_stop: "cancel" refuses a mode or an executor that can't stop a running task, which
+            is one on threads; "kill" also one that can only ask it to stop: it takes processes.
+            By default each stops what it can, and an outcome's `stopped` tells how.
         on_error: "raise", the default, stops the run at the first failure, and raises it once
             what had ended was read; "group" leaves failed tasks out and raises all failures at
             the end as one `ExceptionGroup`; "collect" gives an `Outcome` for each task.
@@ -290,6 +293,7 @@ def iter_concurrently(
         initargs=initargs,
         inner_threads=inner_threads,
         propagate=propagate,
+        require_stop=require_stop,
         on_error=on_error,
     )
     ordered = flag(ordered, "ordered")

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import threading
+from collections.abc import Generator
+from contextlib import contextmanager
 from contextvars import Context
 from types import CoroutineType
 from typing import TYPE_CHECKING, Any
@@ -65,6 +67,17 @@ def close_loop(*, unless_held: bool = False) -> None:
     runner, _local.runner = _local.runner, None
     if runner is not None:
         runner.close()
+
+
+@contextmanager
+def loop_for_now() -> Generator[None]:
+    """In a thread that is not ours: close the loop again that async functions made it have."""
+    had_loop = has_loop()
+    try:
+        yield
+    finally:
+        if not had_loop:
+            close_loop(unless_held=True)
 
 
 def hold_loop(loop: object) -> bool:

@@ -16,20 +16,31 @@ Example:
 from __future__ import annotations
 
 from collections.abc import Callable, Coroutine, Iterable
-from concurrent.futures import Executor
 from contextvars import ContextVar
-from typing import TYPE_CHECKING, Any, Literal, TypeAlias, TypedDict
+from typing import TYPE_CHECKING, Any, Literal, Protocol, TypeAlias, TypedDict
 
 import concurkit
 
 from ._batch import Stopped
 from ._inner_threads import InnerThreads
-from ._options import OnError
+from ._options import OnError, RequireStop
 from ._task import Task
 
-__all__ = ["Mode", "OnError", "Outcome", "RunOptions", "Runnable", "Stopped", "StreamOptions"]
+__all__ = [
+    "Executor",
+    "Mode",
+    "OnError",
+    "Outcome",
+    "RequireStop",
+    "RunOptions",
+    "Runnable",
+    "Stopped",
+    "StreamOptions",
+]
 
 if TYPE_CHECKING:
+    from concurrent.futures import Future
+
     from typing_extensions import TypeVar
 
     from ._outcome import Outcome
@@ -45,6 +56,22 @@ Mode: TypeAlias = Literal["auto", "serial", "thread", "process", "async"]
 
 Runnable: TypeAlias = Task[T] | Coroutine[Any, Any, T] | Callable[[], Coroutine[Any, Any, T] | T]
 """A task whose value is a `T`: a `Task`, a callable without arguments, or a coroutine object."""
+
+
+class Executor(Protocol):
+    """What `mode=` takes besides names: ours, and any other that gives futures as they do.
+
+    Those of `concurrent.futures` and of many libraries are of this kind, such as loky's, and what
+    `get_executor()` of a client of Dask's gives.
+    """
+
+    def submit(self, fn: Callable[..., Any], /, *args: Any, **kwargs: Any) -> Future[Any]:
+        """Start a call, now or later, and give its future."""
+        ...
+
+    def shutdown(self) -> object:
+        """Take no more calls."""
+        ...
 
 
 class RunOptions(TypedDict, total=False):
@@ -64,6 +91,7 @@ class RunOptions(TypedDict, total=False):
     initargs: tuple[Any, ...]
     inner_threads: InnerThreads
     propagate: Iterable[ContextVar[Any]]
+    require_stop: RequireStop | None
 
 
 class StreamOptions(RunOptions, total=False):

@@ -1,6 +1,6 @@
 """The keyword arguments, and annotations of the user's own made of `concurkit.typing`."""
 
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from concurrent.futures import Executor, Future, ThreadPoolExecutor
 from typing import Any, TypeVar, Unpack, assert_type
 
@@ -15,8 +15,10 @@ from concurkit import (
     Task,
     ThreadExecutor,
     aio,
+    register_mode,
     run_concurrently,
 )
+from concurkit.typing import Executor as AnyExecutor
 from concurkit.typing import Mode, Runnable, RunOptions
 
 T = TypeVar("T")
@@ -42,6 +44,24 @@ def executors() -> None:
         assert_type(run_concurrently([i], mode=pool), list[int])
     assert_type(SerialExecutor().submit(size, HERE), Future[int])
     assert_type(ThreadExecutor().submit(parse, HERE, encoding="ascii"), Future[list[str]])
+
+
+class Odd:
+    """Only what is asked of an executor."""
+
+    def submit(self, fn: Callable[..., Any], /, *args: Any, **kwargs: Any) -> Future[Any]:
+        raise NotImplementedError
+
+    def shutdown(self, wait: bool = True) -> None:
+        """Nothing to end."""
+
+
+def any_executor(executor: AnyExecutor) -> None:
+    assert_type(run_concurrently([i], mode=executor, require_stop="kill"), list[int])
+    assert_type(run_concurrently([i], mode=Odd(), require_stop=None), list[int])
+    register_mode("odd", Odd)
+    register_mode("pool", ThreadPoolExecutor)
+    register_mode("ours", lambda **given: ThreadExecutor(**given))
 
 
 def numbers() -> None:

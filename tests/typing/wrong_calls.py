@@ -34,6 +34,7 @@ def options() -> None:
     run_concurrently([i], chunksize="big")  # type: ignore[call-overload]  # pyright: ignore[reportArgumentType, reportCallIssue]
     run_concurrently([i], mode=3)  # type: ignore[call-overload]  # pyright: ignore[reportArgumentType, reportCallIssue]
     run_concurrently([i], mode=size)  # type: ignore[call-overload]  # pyright: ignore[reportArgumentType, reportCallIssue]
+    run_concurrently([i], require_stop="stop")  # type: ignore[call-overload]  # pyright: ignore[reportArgumentType, reportCallIssue]
     run_concurrently([i], max_worker=2)  # type: ignore[call-overload]  # pyright: ignore[reportCallIssue]
     run_concurrently([i], "thread")  # type: ignore[call-overload]  # pyright: ignore[reportCallIssue]
     run_concurrently((i, i), on_error="collect", timeout="3")  # type: ignore[call-overload]  # pyright: ignore[reportArgumentType, reportCallIssue]
