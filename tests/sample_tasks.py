@@ -213,6 +213,12 @@ def append_later(seconds: float, path: str, word: object) -> None:
     append(path, word)
 
 
+def append_later_or_fail(path: str, number: int) -> None:
+    """As number 0, raise; as another, add a line to a file after a while."""
+    reciprocal(number)
+    append_later(0.02, path, number)
+
+
 def append_and(path: str, word: object, ending: str, slow: float) -> None:
     """Add a line to a file, then return, raise, sleep for *slow* seconds, or die in that way."""
     append(path, word)
@@ -286,6 +292,15 @@ def note_and_wait_for_file(started: str, path: str) -> str:
     Path(started).touch()
     wait_for_file(path)
     return "done"
+
+
+def gated(place: str, number: int) -> int:
+    """As number 0, wait at *place* for the file "go"; as another, note there that it ran."""
+    if number == 0:
+        note_and_wait_for_file(f"{place}/started", f"{place}/go")
+    else:
+        append(f"{place}/ran", number)
+    return number
 
 
 def tell_and_wait_for_file(started: str, path: str) -> str:
