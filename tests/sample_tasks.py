@@ -142,6 +142,12 @@ def pid() -> int:
     return os.getpid()
 
 
+def pid_later(seconds: float) -> int:
+    """Which process this is, told after *seconds*."""
+    time.sleep(seconds)
+    return os.getpid()
+
+
 def thread() -> int:
     """Return the id of the thread that this runs in."""
     return threading.get_ident()

@@ -7,6 +7,7 @@ from __future__ import annotations
 import gc
 import os
 import signal
+import subprocess
 import sys
 import threading
 import time
@@ -172,6 +173,23 @@ def test_calls_run_at_the_same_time(mode: str, executor: Executor, tmp_path: Pat
     met = executor.map(sample_tasks.meet, [str(tmp_path)] * workers, [workers] * workers)
 
     assert [None] * workers == list(met)
+
+
+def test_a_chunk_travels_to_one_process() -> None:
+    """To be taken for what it is; 1 leaves it to us."""
+    with ProcessExecutor(2) as executor:
+        workers = list(executor.map(sample_tasks.pid_later, [0.02] * 20, chunksize=5))
+
+    assert [1] * 4 == [len(set(workers[i : i + 5])) for i in range(0, 20, 5)]
+
+
+@pytest.mark.parametrize("mode", ["thread", "async"], scope="module")
+def test_a_chunk_holds_nobody_up_elsewhere(mode: str, tmp_path: Path) -> None:
+    """As in the standard library it is for processes: these two calls need each other."""
+    with MAKE[mode]() as executor:
+        met = executor.map(sample_tasks.meet, [str(tmp_path)] * 2, [2] * 2, chunksize=2)
+
+        assert [None, None] == list(met)
 
 
 # ---- map: errors --------------------------------------------------------------------------------
@@ -459,6 +477,19 @@ def test_a_loop_that_an_error_ends_waits_for_nothing_more(mode: str, tmp_path: P
         assert len(lines(path)) < 20
 
 
+@OVERLAPPING
+def test_an_error_that_is_kept_does_not_keep_the_map(mode: str, tmp_path: Path) -> None:
+    """Its traceback holds no iterator, so what has not started is cancelled at once."""
+    path = str(tmp_path / "ran")
+    with ONE[mode]() as executor:
+        with pytest.raises(ZeroDivisionError) as kept:
+            list(executor.map(sample_tasks.append_later_or_fail, [path] * 51, [0, *[1] * 50]))
+        executor.submit(sample_tasks.nothing).result(LONG)
+        time.sleep(0.3)
+        assert len(lines(tmp_path / "ran")) < 10
+        assert kept.value.__traceback__ is not None
+
+
 # ---- map: where it is called and read -----------------------------------------------------------
 
 
@@ -669,3 +700,61 @@ def test_a_crash_costs_one_result_of_a_map(how: str, options: dict[str, Any]) ->
             one for one in found if isinstance(one, int)
         ]
         assert [6] == list(executor.map(sample_tasks.give, [6]))
+
+
+# ---- the interpreter's exit ---------------------------------------------------------------------
+
+MAKE_IT = {
+    "serial": "SerialExecutor()",
+    "thread": "ThreadExecutor(1)",
+    "process": "ProcessExecutor(1)",
+    "async": "AsyncExecutor(1)",
+}
+# What a program leaves undone, its exit code, and how many of the calls that it left are done.
+LEFT = {
+    "futures": ("[executor.submit(sample_tasks.append_later, *one) for one in zip(*args)]", 0, 20),
+    "a map": ("executor.map(sample_tasks.append_later, *args)", 0, 20),
+    "a map and no executor": ("make().map(sample_tasks.append_later, *args)", 0, 20),
+    "a map by name": ("results = executor.map(sample_tasks.append_later, *args)", 0, 20),
+    "a buffer": ("results = executor.map(sample_tasks.append_later, *args, buffersize=4)", 0, 4),
+    "an error": ("list(executor.map(sample_tasks.append_later_or_fail, args[1], range(20)))", 1, 9),
+    "an error by name": (
+        """results = executor.map(sample_tasks.append_later_or_fail, args[1], range(20))
+for result in results:
+    pass""",
+        1,
+        9,
+    ),
+}
+
+
+@pytest.mark.parametrize("left", LEFT)
+def test_the_interpreter_ends_when_what_was_submitted_is_done(
+    mode: str, left: str, tmp_path: Path
+) -> None:
+    """It waits for that; what an error has ended is not done any more, and nothing hangs."""
+    code, exit_code, most = LEFT[left]
+    script = (
+        "import sample_tasks\n"
+        "from concurkit import AsyncExecutor, ProcessExecutor, SerialExecutor, ThreadExecutor\n"
+        f"make = lambda: {MAKE_IT[mode]}\n"
+        f"args = [0.02] * 20, [{str(tmp_path / 'ran')!r}] * 20, range(20)\n"
+        f"executor = make()\n{code}\n"
+    )
+    ended = subprocess.run(
+        [sys.executable, "-c", script],
+        env={**os.environ, "PYTHONPATH": os.pathsep.join(filter(None, sys.path))},
+        capture_output=True,
+        text=True,
+        timeout=LONG,
+        check=False,
+    )
+
+    assert exit_code == ended.returncode, ended.stderr
+    done = len(lines(tmp_path / "ran"))
+    if exit_code:
+        assert "ZeroDivisionError: " in ended.stderr
+        assert done <= most or mode == "serial"  # whose calls are over when `map` returns
+    else:
+        assert "" == ended.stderr
+        assert most == done

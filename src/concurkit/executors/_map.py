@@ -34,9 +34,16 @@ class MapExecutor(Executor):
 
     Attributes:
         keeper: keeps its workers; None where the caller's thread does the work.
+        max_workers: how many tasks may run at once.
     """
 
     keeper: Keeper | None = None
+    max_workers: int
+
+    @property
+    def _max_workers(self) -> int:
+        """How libraries that take an executor find out how many workers it has."""
+        return self.max_workers
 
     @overload
     def map(
