@@ -24,7 +24,7 @@ from ..exceptions import InitializerError
 from . import _exit
 from ._flight import Claim, Ended, Flight, Tell, Unfit
 from ._holds import Holder, Holds
-from ._map import SHUT_DOWN, MapExecutor
+from ._map import SHUT_DOWN, Keeper, MapExecutor
 
 P = ParamSpec("P")
 R = TypeVar("R")
@@ -290,7 +290,8 @@ class PoolExecutor(MapExecutor):
     propagate: tuple[ContextVar[Any], ...] = ()
 
     def _man(self, crew: Crew) -> None:
-        self._crew = self.home = self.keeper = crew
+        self._crew = self.home = crew
+        self.keeper: Keeper | None = crew
         # Dropped without shutdown: the seats end by themselves.
         self._finalizer = weakref.finalize(self, crew.close)
         self._finalizer.atexit = False

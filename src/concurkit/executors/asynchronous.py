@@ -19,7 +19,7 @@ from .._task import Task, shown
 from . import _exit
 from ._flight import Flight, Tell
 from ._holds import Holder, Holds
-from ._map import SHUT_DOWN, MapExecutor
+from ._map import SHUT_DOWN, Keeper, MapExecutor
 from ._pool import settle
 from ._slot_flight import SlotFlight
 from ._slots import Slots
@@ -77,7 +77,7 @@ class AsyncExecutor(MapExecutor):
         setup = Setup.check(initializer, initargs)
         self._loop = _LoopThread(self.max_workers, backend, dict(backend_options or {}), setup)
         self.home: object = self._loop
-        self.keeper = self._loop
+        self.keeper: Keeper | None = self._loop
         self._finalizer = weakref.finalize(self, self._loop.close)
         self._finalizer.atexit = False
         _exit.close_at_exit(self._loop)
