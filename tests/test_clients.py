@@ -138,6 +138,9 @@ def test_asyncio_goes_on_while_an_executor_works(executor: Executor, tmp_path: P
         await asyncio.sleep(0.05)
         assert not any(call.done() for call in calls)
         assert waits.cancel()
+        with pytest.raises(asyncio.CancelledError):  # and by the next turn of the loop its call
+            await waits
+        await asyncio.sleep(0)
         (tmp_path / "go").touch()
         assert list(range(workers)) == await asyncio.wait_for(asyncio.gather(*calls), LONG)
 

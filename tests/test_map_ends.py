@@ -15,13 +15,17 @@ from concurrent.futures import (
 )
 from itertools import count
 from pathlib import Path
+from typing import Any
 
 import pytest
 import sample_tasks
 from executor_kit import LONG, MAKE, ONE, OVERLAPPING, Gate, lines, read_all
+from hypothesis import given
+from hypothesis import strategies as st
 
 from concurkit import SerialExecutor
 from concurkit._map_run import MapRun
+from concurkit._map_turns import Raised, Turns
 from concurkit.exceptions import RunTimeoutError
 
 # ---- timeout ------------------------------------------------------------------------------------
@@ -42,6 +46,37 @@ def test_a_timeout_counts_from_the_call(mode: str, tmp_path: Path) -> None:
         rest = read_all(results)
     assert [RunTimeoutError] * 19 == [kind for kind, _ in rest]
     assert [] == gate.passed
+
+
+@given(data=st.data())
+def test_results_are_read_in_turn_however_they_come(data: st.DataObject) -> None:
+    """And one that comes when its time was up is left out, not those that come with it."""
+    parts, total = [], 0
+    for size in data.draw(st.lists(st.integers(1, 4), max_size=8), label="sizes"):
+        parts.append((total, list(range(total, total + size))))
+        total += size
+    turns, late = Turns(), []
+    for first, values in data.draw(st.permutations(parts), label="as they come"):
+        if turns.next < total and data.draw(st.booleans(), label="time is up"):
+            late.append(turns.next)
+            turns.pass_over(RunTimeoutError("late"))
+        turns.arrive(first, values)
+
+    found = [None if isinstance(one, Raised) else one for one in turns.ready]
+    assert [None if i in late else i for i in range(total)] == found
+
+
+@pytest.mark.parametrize("mode", ["thread", "process", "async"], scope="module")
+def test_results_behind_one_that_was_late_can_be_read(mode: str, tmp_path: Path) -> None:
+    """They were there in time."""
+    gate = Gate(tmp_path)
+    with MAKE[mode]() as executor:
+        results = gate.map(executor, 6, timeout=1.0)
+        wait_until(lambda: len(gate.passed) == 5)
+        with pytest.raises(RunTimeoutError):
+            next(results)
+        assert [1, 2, 3, 4, 5] == list(results)
+        gate.open()
 
 
 def test_a_timeout_that_is_over_takes_what_is_there(executor: Executor) -> None:
