@@ -148,6 +148,12 @@ def pid() -> int:
     return os.getpid()
 
 
+def pid_later(seconds: float) -> int:
+    """Which process this is, told after *seconds*."""
+    time.sleep(seconds)
+    return os.getpid()
+
+
 def thread() -> int:
     """Return the id of the thread that this runs in."""
     return threading.get_ident()
@@ -217,6 +223,12 @@ def append_later(seconds: float, path: str, word: object) -> None:
     """Add a line to a file after *seconds*."""
     time.sleep(seconds)
     append(path, word)
+
+
+def append_later_or_fail(path: str, number: int) -> None:
+    """As number 0, raise; as another, add a line to a file after a while."""
+    reciprocal(number)
+    append_later(0.02, path, number)
 
 
 def append_and(path: str, word: object, ending: str, slow: float) -> None:
@@ -292,6 +304,15 @@ def note_and_wait_for_file(started: str, path: str) -> str:
     Path(started).touch()
     wait_for_file(path)
     return "done"
+
+
+def gated(place: str, number: int) -> int:
+    """As number 0, wait at *place* for the file "go"; as another, note there that it ran."""
+    if number == 0:
+        note_and_wait_for_file(f"{place}/started", f"{place}/go")
+    else:
+        append(f"{place}/ran", number)
+    return number
 
 
 def tell_and_wait_for_file(started: str, path: str) -> str:

@@ -43,6 +43,7 @@ class Alarm:
             self._changed.notify()
         if self._thread is not None and self._thread is not threading.current_thread():
             self._thread.join()
+        self._ring = _nothing  # its owner, and all that this knows, need not wait for a collection
 
     def _run(self) -> None:
         while True:
@@ -60,3 +61,7 @@ class Alarm:
                 if self._closed:
                     return
             self._ring()
+
+
+def _nothing() -> None:
+    """Ring no more."""

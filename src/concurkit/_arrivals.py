@@ -44,7 +44,7 @@ class Arrivals:
         """Take in what a block of tasks, or one that failed, came to."""
         if isinstance(one, Block):
             values = self._endings.successes(one) if self.keeps_outcomes else one.report.values
-            for first, part in _unbroken(one, values):
+            for first, part in unbroken(one, values):
                 self._hand_on(first, len(part), part)
             return
         self._endings.annotate(one)
@@ -83,7 +83,7 @@ class Arrivals:
             self._put(skipped)
 
 
-def _unbroken(block: Block, values: Any) -> Iterator[tuple[int, list[Any]]]:
+def unbroken(block: Block, values: Any) -> Iterator[tuple[int, list[Any]]]:
     """The parts of a block between the tasks that failed, each with its first index."""
     start = 0
     for stop in sorted(position for position, _ in block.report.failures):

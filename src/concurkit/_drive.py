@@ -62,6 +62,10 @@ class Cut(NamedTuple):
     why: Reason
 
 
+class Drain(NamedTuple):
+    """Start nothing more; the run ends when what runs has ended."""
+
+
 class Taken(NamedTuple):
     """So many more results were read."""
 
@@ -77,7 +81,7 @@ class Tick(NamedTuple):
 
 
 Event: TypeAlias = (
-    Ended | GaveBack | Still | Unfit | Read | ReadFailed | Halt | Cut | Taken | Begin | Tick
+    Ended | GaveBack | Still | Unfit | Read | ReadFailed | Halt | Cut | Drain | Taken | Begin | Tick
 )
 
 
@@ -237,6 +241,8 @@ class Drive:
             schedule.still(event.number, now)
         elif type(event) is Cut:
             schedule.cut(now, event.why)
+        elif type(event) is Drain:
+            schedule.drain()
         elif type(event) is Begin:
             schedule.begin(now)
 

@@ -4,7 +4,7 @@ A `Schedule` is told what happened and when; asked, it answers what to do next. 
 a value that a task returned, so a batch of a thousand tasks costs it no more than a batch of one.
 
 What happened:          `begin`, `supply`, `no_more`, `input_failed`, `taken`, `ended`, `gave_back`,
-                        `seen`, `still`, `cut`, `halt`
+                        `seen`, `still`, `cut`, `halt`, `drain`
 What to do next:        `orders(now)` (Start, Look, Recall, Stop, Abandon), `wanted`, `wake`
 What came of it:        `settled` (blocks of values and failures), `finished`, `unread`, `lost`
 
@@ -220,6 +220,14 @@ class Schedule:
         if patience is not None:
             by = now + patience
             self._abandon_by = by if self._abandon_by is None else min(by, self._abandon_by)
+
+    def drain(self) -> None:
+        """Start nothing more, and let what runs go on to its end; the others are not settled."""
+        self._bound = -1
+        self._more = False
+        self._waiting.cut(-1)
+        for flight in self._flights.values():
+            self._recall(flight)
 
     @property
     def running(self) -> int:

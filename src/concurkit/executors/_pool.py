@@ -23,6 +23,8 @@ from .._task import Task
 from ..exceptions import InitializerError
 from . import _exit
 from ._flight import Claim, Ended, Flight, Tell, Unfit
+from ._holds import Holder, Holds
+from ._map import SHUT_DOWN, Keeper, MapExecutor
 
 P = ParamSpec("P")
 R = TypeVar("R")
@@ -71,6 +73,7 @@ class Crew:
         self._start = start
         self._most = most
         self._lock = threading.RLock()  # a garbage collection inside may drop an executor
+        self._holds = Holds(self._lock)
         self._idle: list[Any] = []
         self._waiting: deque[Any] = deque()
         self.seats: list[Any] = []
@@ -90,7 +93,7 @@ class Crew:
         given: list[tuple[Any, Any]] = []
         with self._lock:
             if self.closed and not again:
-                raise RuntimeError("this executor was shut down; make a new one")
+                raise RuntimeError(SHUT_DOWN)
             for flight, behind in flights:
                 flight.attempt = self._unfit
                 seat = None if behind is None else behind.seat
@@ -117,7 +120,7 @@ class Crew:
                 return
             if self._waiting and len(self.seats) <= self._most:
                 _, flight = self._seated(seat, self._waiting.popleft())
-            elif self.closed or len(self.seats) > self._most:
+            elif (self.closed and not self._holds) or len(self.seats) > self._most:
                 self._retire(seat)
                 return
             else:
@@ -134,12 +137,7 @@ class Crew:
             self._lost.append(seat)
             if seat in self._idle:
                 self._idle.remove(seat)
-            if not self._waiting or len(self.seats) >= self._most:
-                return
-            seats = self._new(1)
-            new, flight = self._seated(seats[0], self._waiting.popleft())
-        new.give(flight)
-        self._begin(seats)
+        self._open_one()
 
     def unfit(self, seat: Any, error: InitializerError) -> None:
         """*seat* could not be set up, and what waits would fare no better on another.
@@ -181,6 +179,22 @@ class Crew:
         """Allow *by* more seats, while as many tasks wait for a run of their own."""
         with self._lock:
             self._most += by
+        if by > 0:
+            self._open_one()
+
+    def hold(self, holder: Holder, tasks: int) -> None:
+        """*holder* will launch so many tasks more, and may do so after `close`, too."""
+        with self._lock:
+            if self.closed:
+                raise RuntimeError(SHUT_DOWN)
+            self._holds.add(holder, tasks)
+
+    def release(self, holder: Holder, tasks: int | None = None) -> None:
+        """So many of *holder*'s tasks are over; None is all that there were."""
+        with self._lock:
+            self._holds.end(holder, tasks)
+            if self.closed and not self._holds:
+                self._retire_idle()
 
     def close(self, cancel: bool = False) -> list[Any]:
         """Let the seats end once the work is done; returns the flights dropped by *cancel*."""
@@ -188,15 +202,21 @@ class Crew:
             return []
         with self._lock:
             self.closed = True
+        for holder in self._holds.holders:
+            holder.closing(cancel)
+        with self._lock:
             dropped = list(self._waiting) if cancel else []
             if cancel:
                 self._waiting.clear()
-            while self._idle:
-                self._retire(self._idle.pop())
+            if not self._holds:
+                self._retire_idle()
             return dropped
 
     def join(self) -> None:
         """Wait until every seat that was not abandoned is gone."""
+        if os.getpid() != self._pid:
+            return
+        self._holds.wait()
         while True:
             with self._lock:
                 seats = [*self.seats, *self._lost]
@@ -208,6 +228,16 @@ class Crew:
                 with self._lock:
                     if seat in self.seats:
                         self.seats.remove(seat)
+
+    def _open_one(self) -> None:
+        """Open a seat for what has waited longest, if there is room for one."""
+        with self._lock:
+            if not self._waiting or len(self.seats) >= self._most:
+                return
+            seats = self._new(1)
+            seat, flight = self._seated(seats[0], self._waiting.popleft())
+        seat.give(flight)
+        self._begin(seats)
 
     def _seated(self, seat: Any, flight: Any) -> tuple[Any, Any]:
         seat.load += 1
@@ -234,13 +264,17 @@ class Crew:
                 self.seats = [one for one in self.seats if one not in seats or one.started]
             raise
 
+    def _retire_idle(self) -> None:
+        while self._idle:
+            self._retire(self._idle.pop())
+
     def _retire(self, seat: Any) -> None:
         self.seats.remove(seat)
         self._lost.append(seat)
         seat.close()
 
 
-class PoolExecutor(Executor):
+class PoolExecutor(MapExecutor):
     """A `concurrent.futures.Executor` over a crew of seats.
 
     `mode`, `grain`, `ahead` and `strength` say how a run may use it; see `Terms`.
@@ -257,6 +291,7 @@ class PoolExecutor(Executor):
 
     def _man(self, crew: Crew) -> None:
         self._crew = self.home = crew
+        self.keeper: Keeper | None = crew
         # Dropped without shutdown: the seats end by themselves.
         self._finalizer = weakref.finalize(self, crew.close)
         self._finalizer.atexit = False
@@ -266,11 +301,18 @@ class PoolExecutor(Executor):
     def _flight(self, batch: Batch, job: Job, tell: Tell, claim: Claim | None) -> Any: ...
 
     def launch(
-        self, batches: Sequence[tuple[Batch, Flight | None]], job: Job, tell: Tell
+        self,
+        batches: Sequence[tuple[Batch, Flight | None]],
+        job: Job,
+        tell: Tell,
+        again: bool = False,
     ) -> list[Flight]:
-        """Start batches, each on a seat of its own or behind the flight that comes with it."""
+        """Start batches, each on a seat of its own or behind the flight that comes with it.
+
+        See `Crew.launch` for *again*.
+        """
         flights = [(self._flight(batch, job, tell, None), behind) for batch, behind in batches]
-        self._crew.launch(flights)
+        self._crew.launch(flights, again)
         return [flight for flight, _ in flights]
 
     @overload

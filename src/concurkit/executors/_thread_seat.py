@@ -111,8 +111,7 @@ class ThreadFlight:
 
     def drop(self) -> None:
         """Cancel a flight that never got a seat."""
-        if self._claim is not None:
-            self._tell(Ended(self.batch.number, Report()))
+        self._tell(Ended(self.batch.number, Report()))
 
     def _report(self, ended: int) -> Report:
         progress = self.progress

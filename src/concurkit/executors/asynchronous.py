@@ -5,7 +5,7 @@ from __future__ import annotations
 import threading
 import weakref
 from collections.abc import Callable, Coroutine, Generator, Mapping
-from concurrent.futures import Executor, Future
+from concurrent.futures import Future
 from contextlib import contextmanager
 from typing import Any, ParamSpec, TypeVar, overload
 
@@ -18,6 +18,8 @@ from .._setup import Setup
 from .._task import Task, shown
 from . import _exit
 from ._flight import Flight, Tell
+from ._holds import Holder, Holds
+from ._map import SHUT_DOWN, Keeper, MapExecutor
 from ._pool import settle
 from ._slot_flight import SlotFlight
 from ._slots import Slots
@@ -30,7 +32,7 @@ _PATIENCE = 1.0
 _SHORT = 0.05  # where it is known that one was abandoned and goes on
 
 
-class AsyncExecutor(Executor):
+class AsyncExecutor(MapExecutor):
     """Runs tasks on an event loop; a `concurrent.futures.Executor`, and a `mode` that stays open.
 
     Async functions are awaited; sync ones run in threads, so that they don't block the loop.
@@ -75,27 +77,32 @@ class AsyncExecutor(Executor):
         setup = Setup.check(initializer, initargs)
         self._loop = _LoopThread(self.max_workers, backend, dict(backend_options or {}), setup)
         self.home: object = self._loop
+        self.keeper: Keeper | None = self._loop
         self._finalizer = weakref.finalize(self, self._loop.close)
         self._finalizer.atexit = False
         _exit.close_at_exit(self._loop)
 
     def launch(
-        self, batches: list[tuple[Batch, Flight | None]], job: Job, tell: Tell
+        self,
+        batches: list[tuple[Batch, Flight | None]],
+        job: Job,
+        tell: Tell,
+        again: bool = False,
     ) -> list[Flight]:
-        """Start batches, each on a free slot of the loop."""
-        return self._loop.slots().launch(batches, job, tell)
+        """Start batches, each on a free slot of the loop; *again* also when it was shut down."""
+        return self._loop.slots(again).launch(batches, job, tell)
 
     @contextmanager
     def lending(self) -> Generator[None]:
         """While a task of ours waits for a run on this same executor, that run may use its slot."""
         waiting = self.home in inside().executors
         if waiting:
-            self._loop.slots().lend(1)
+            self._loop.slots(again=True).lend(1)
         try:
             yield
         finally:
             if waiting:
-                self._loop.slots().lend(-1)
+                self._loop.slots(again=True).lend(-1)
 
     @property
     def closed(self) -> bool:
@@ -141,6 +148,7 @@ class _LoopThread:
         self._backend = backend
         self._options = options
         self._lock = threading.RLock()
+        self._holds = Holds(self._lock)
         self._thread: threading.Thread | None = None
         self._slots: Slots | None = None
         self._ready = threading.Event()
@@ -148,10 +156,10 @@ class _LoopThread:
         self._stop: anyio.Event | None = None
         self.closed: bool = False
 
-    def slots(self) -> Slots:
+    def slots(self, again: bool = False) -> Slots:
         with self._lock:
-            if self.closed:
-                raise RuntimeError("this executor was shut down; make a new one")
+            if self.closed and not again:
+                raise RuntimeError(SHUT_DOWN)
             if self._thread is None:
                 self._thread = threading.Thread(
                     target=self._run, name="concurkit-loop", daemon=True
@@ -176,17 +184,39 @@ class _LoopThread:
             initargs=self._setup.initargs,
         )
 
+    def hold(self, holder: Holder, tasks: int) -> None:
+        """*holder* will launch so many tasks more, and may do so after `close`, too."""
+        with self._lock:
+            if self.closed:
+                raise RuntimeError(SHUT_DOWN)
+            self._holds.add(holder, tasks)
+
+    def release(self, holder: Holder, tasks: int | None = None) -> None:
+        """So many of *holder*'s tasks are over; None is all that there were."""
+        with self._lock:
+            self._holds.end(holder, tasks)
+        if self.closed:
+            self._end()
+
     def close(self, cancel: bool = False) -> None:
         with self._lock:
             self.closed = True
-            slots, stop = self._slots, self._stop
-        if slots is not None and stop is not None:
-            if cancel:
-                slots.drop_waiting()
+        for holder in self._holds.holders:
+            holder.closing(cancel)
+        if cancel and self._slots is not None:
+            self._slots.drop_waiting()
+        self._end()
+
+    def _end(self) -> None:
+        """Let the loop end, unless somebody still has work for it."""
+        slots, stop = self._slots, self._stop
+        if not self._holds and slots is not None and stop is not None:
             slots.in_loop(stop.set)
 
     def join(self) -> None:
         thread = self._thread
+        if thread is not threading.current_thread():
+            self._holds.wait()
         if thread is not None and thread is not threading.current_thread():
             slots = self._slots
             while thread.is_alive() and slots is not None and slots.busy:

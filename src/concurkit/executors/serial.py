@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import weakref
 from collections.abc import Callable, Coroutine, Sequence
-from concurrent.futures import Executor, Future
+from concurrent.futures import Future
 from types import CoroutineType
 from typing import Any, ParamSpec, TypeVar, overload
 
@@ -25,12 +25,13 @@ from .._setup import NOTHING, Setup
 from .._worker_loop import finish
 from ..exceptions import InitializerError, TaskCancelledError
 from ._flight import Ended, Flight, GaveBack, Tell, Unfit
+from ._map import SHUT_DOWN, MapExecutor
 
 P = ParamSpec("P")
 R = TypeVar("R")
 
 
-class SerialExecutor(Executor):
+class SerialExecutor(MapExecutor):
     """Runs each task where and when it is given; for debugging, and as the measure of the others.
 
     Args:
@@ -66,7 +67,11 @@ class SerialExecutor(Executor):
         weakref.finalize(self, self._belongings.close)  # dropped, or left open at the end
 
     def launch(
-        self, batches: Sequence[tuple[Batch, Flight | None]], job: Job, tell: Tell
+        self,
+        batches: Sequence[tuple[Batch, Flight | None]],
+        job: Job,
+        tell: Tell,
+        again: bool = False,
     ) -> list[Flight]:
         """Let the caller's thread run the batches, each when it comes to it."""
         flights: list[Flight] = []
@@ -100,7 +105,7 @@ class SerialExecutor(Executor):
     def submit(self, fn: Callable[..., Any], /, *args: Any, **kwargs: Any) -> Future[Any]:
         """Call *fn* now and return a future that is already done."""
         if self.closed:
-            raise RuntimeError("this executor was shut down; make a new one")
+            raise RuntimeError(SHUT_DOWN)
         future: Future[Any] = Future()
         future.set_running_or_notify_cancel()
         unfit = self._make_ready()

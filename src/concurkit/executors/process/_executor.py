@@ -86,13 +86,17 @@ class ProcessExecutor(PoolExecutor):
             weakref.finalize(self, store.close).atexit = False
 
     def launch(
-        self, batches: Sequence[tuple[Batch, Flight | None]], job: Job, tell: Tell
+        self,
+        batches: Sequence[tuple[Batch, Flight | None]],
+        job: Job,
+        tell: Tell,
+        again: bool = False,
     ) -> list[Flight]:
         """Start batches; those that can't be sent are reported at once."""
         flights = [(self._flight(batch, job, tell, None), behind) for batch, behind in batches]
         ready = [pair for pair in flights if pair[0].encode(alone=False)]
         place(flight for flight, _ in ready)
-        self._crew.launch(ready)
+        self._crew.launch(ready, again)
         return [flight for flight, _ in flights]
 
     def shutdown(self, wait: bool = True, *, cancel_futures: bool = False) -> None:
