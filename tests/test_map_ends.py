@@ -19,7 +19,7 @@ from typing import Any
 
 import pytest
 import sample_tasks
-from executor_kit import LONG, MAKE, ONE, OVERLAPPING, Gate, lines, read_all
+from executor_kit import LONG, MAKE, ONE, OVERLAPPING, Gate, lines, read_all, wait_until
 from hypothesis import given
 from hypothesis import strategies as st
 
