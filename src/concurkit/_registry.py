@@ -13,6 +13,7 @@ _EXECUTORS = {
     "thread": "concurkit.executors.thread:ThreadExecutor",
     "process": "concurkit.executors.process:ProcessExecutor",
     "async": "concurkit.executors.asynchronous:AsyncExecutor",
+    "interpreter": "concurkit.executors.interpreter:InterpreterExecutor",
 }
 
 
