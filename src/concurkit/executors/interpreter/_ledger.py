@@ -10,15 +10,12 @@ from __future__ import annotations
 import time
 from typing import Any
 
-SIZE = 72
+SIZE = 64
 
 # Which flight runs, how many of its tasks have ended, how many have started or are about to, how
 # many it may start, what the running task is told, since when it runs, which flight must not begin,
-# how far the worker has come at all, and when the batch began.
-_FLIGHT, _ENDED, _STARTED, _LIMIT, _TOLD, _SINCE, _RECALLED, _STAGE, _BEGUN = range(9)
-
-# How far a worker has come: it is ready for tasks; it has ended; it has, but its threads have not.
-READY, LEFT, STUCK = 1, 2, 3
+# and when the batch began.
+_FLIGHT, _ENDED, _STARTED, _LIMIT, _TOLD, _SINCE, _RECALLED, _BEGUN = range(8)
 
 # How long to wait before another look at whether the turn is free.
 _MOMENT = 20e-6
@@ -73,10 +70,6 @@ class Ledger:
         self._pass_on(None)
         return size
 
-    def reached(self, stage: int) -> None:
-        """The worker has come so far."""
-        self._words[_STAGE] = stage
-
     @property
     def told(self) -> int:
         """What the running task is told."""
@@ -84,12 +77,6 @@ class Ledger:
         return told
 
     # ---- the parent's side --------------------------------------------------------------------
-
-    @property
-    def stage(self) -> int:
-        """How far the worker has come."""
-        stage: int = self._words[_STAGE]
-        return stage
 
     @property
     def begun(self) -> float:

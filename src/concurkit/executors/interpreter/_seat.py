@@ -17,9 +17,9 @@ from ...exceptions import InitializerError
 from .._pickling._pickle import Wire, loads, unpack_error
 from .._pool import Crew
 from ._flight import InterpreterFlight
-from ._leaving import leave_quietly
-from ._ledger import SIZE, STUCK, Ledger
-from ._wire import END, PART, UNFIT, UNREAD, Answer
+from ._leaving import leave_quietly, wait_at_exit
+from ._ledger import SIZE, Ledger
+from ._wire import END, PART, STUCK, UNFIT, UNREAD, Answer
 
 # What the interpreter runs. Its `sys.path` comes first: what follows may be found nowhere else.
 _LIFE = """
@@ -94,7 +94,7 @@ class InterpreterSeat:
         if self._host is None:
             return
         self._left.wait()
-        if not self._given_up and self.ledger.stage != STUCK:
+        if not self._given_up:
             self._host.join()
 
     def _send(self, order: Any) -> None:
@@ -117,10 +117,14 @@ class InterpreterSeat:
 
     def give_up(self) -> None:
         """Leave the interpreter to itself: its seat is free for another."""
-        self._given_up = True
-        leave_quietly()
         self.close()  # once its task has ended
         self._crew.lost(self)
+        leave_quietly()
+        self._be_left()
+
+    def _be_left(self) -> None:
+        """Let nobody wait for this seat any more."""
+        self._given_up = True
         self._crew.forget(self)
         self._left.set()
 
@@ -193,9 +197,6 @@ class InterpreterSeat:
             flight.finish(report)
 
     def _leave_nothing(self, interpreter: Any, pipes: list[int]) -> None:
-        if self.ledger.stage == STUCK:  # closing it waits for threads that a task has left there
-            leave_quietly()
-            self._left.set()
         if interpreter is not None:
             with suppress(self._interpreters.InterpreterError):
                 interpreter.close()
@@ -229,7 +230,8 @@ class InterpreterSeat:
             kind, number, since, busy, data = self._news.popleft()
             if kind == UNFIT:
                 self._refuse(*loads(data))
-                continue
+            elif kind == STUCK and self._host is not None and wait_at_exit(self._host):
+                self._be_left()
             flight = self._flight
             if flight is None or flight.number != number:
                 continue

@@ -13,6 +13,7 @@ from collections.abc import Sequence
 from contextlib import suppress
 from contextvars import Context
 from itertools import islice
+from math import inf
 from typing import Any
 
 from ..._batch import (
@@ -33,9 +34,9 @@ from .._pickling._refusals import unreadable_task
 from .._pickling._settings import remember
 from .._relay import apply
 from .._windows import first_window, next_window
-from ._ledger import LEFT, READY, STUCK, Ledger
+from ._ledger import Ledger
 from ._unloadable import advice, unloadable, unloadable_task
-from ._wire import END, EXACT, FAST, PART, SINGLE, TASKS, TIMED, UNFIT, UNREAD
+from ._wire import END, EXACT, FAST, PART, SINGLE, STUCK, TASKS, TIMED, UNFIT, UNREAD
 
 # So long, in seconds, the threads have that tasks have started and left.
 _PATIENCE = 2.0
@@ -78,7 +79,6 @@ class _Worker:
         """Run batches until there are no more to come."""
         try:
             if self._set_up(setup):
-                self._ledger.reached(READY)
                 while os.read(self._wake, 1):
                     order = self._tasks.get_nowait()
                     if order is None:
@@ -207,13 +207,13 @@ def _flush() -> None:
             stream.flush()
 
 
-def _threads_left() -> bool:
-    """Whether threads that tasks have started and left are still there after a while."""
-    until = clock() + _PATIENCE
+def _threads_left(patience: float) -> bool:
+    """Whether threads that tasks have started and left are still there after so many seconds."""
+    until = clock() + patience
     ours = threading.current_thread(), threading.main_thread()  # the latter is the process's own
     for thread in threading.enumerate():
         if thread not in ours and not thread.daemon:
-            thread.join(max(0.0, until - clock()))
+            thread.join(min(threading.TIMEOUT_MAX, max(0.0, until - clock())))
             if thread.is_alive():
                 return True
     return False
@@ -230,8 +230,11 @@ def serve(
     setup: bytes,
 ) -> None:
     """Be a worker from here to the end."""
-    ledger = Ledger(memory, token)
     try:
-        _Worker(tasks, results, wake, bell, ledger, name).serve(setup)
+        _Worker(tasks, results, wake, bell, Ledger(memory, token), name).serve(setup)
     finally:
-        ledger.reached(STUCK if _threads_left() else LEFT)
+        if _threads_left(_PATIENCE):
+            results.put((STUCK, 0, 0.0, 0.0, b""))
+            os.write(bell, b".")
+            while _threads_left(inf):  # at its end an interpreter waits for them, but out of sight
+                pass
