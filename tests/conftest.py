@@ -23,6 +23,7 @@ from hypothesis import HealthCheck, settings
 
 from concurkit import (
     AsyncExecutor,
+    InterpreterExecutor,
     ProcessExecutor,
     SerialExecutor,
     ThreadExecutor,
@@ -60,6 +61,13 @@ def examples(count: int) -> settings:
 MODES = ["serial", "thread", "process", "async"]
 PLACES = ["serial", "thread", "async", "kept thread", "kept process", "kept async", "kept trio"]
 CALLS = ["blocking", "asyncio", "trio"]
+
+if sys.version_info >= (3, 14):
+    MODES.append("interpreter")
+    PLACES.append("kept interpreter")
+
+# Where tasks share no memory with the caller, so that all they are given and give is pickled.
+APART = ("process", "interpreter")
 
 Call: TypeAlias = Callable[..., Any]
 
@@ -119,7 +127,11 @@ def _kept(kind: str, request: pytest.FixtureRequest) -> Iterator[Executor]:
         yield SerialExecutor()
     else:
         loop = "trio" if kind == "trio" else "asyncio"
-        with ThreadExecutor(3) if kind == "thread" else AsyncExecutor(3, backend=loop) as kept:
+        makers: dict[str, Callable[[], Executor]] = {
+            "thread": lambda: ThreadExecutor(3),
+            "interpreter": lambda: InterpreterExecutor(2),
+        }
+        with makers.get(kind, lambda: AsyncExecutor(3, backend=loop))() as kept:
             _start_all(kept)
             yield kept
 
@@ -178,7 +190,7 @@ def _fork_server(temp_home: Path) -> None:
 
 @pytest.fixture(autouse=True)
 def nothing_left(temp_home: Path, request: pytest.FixtureRequest) -> Iterator[None]:
-    """Fails a test that leaves a process, a thread, a descriptor or a file behind."""
+    """Fails a test that leaves a process, a thread, an interpreter, a descriptor or a file."""
     kept = [
         executor
         for name in {"executor", "place", "warm_processes"} & set(request.fixturenames)
@@ -210,7 +222,9 @@ class Remains:
     @classmethod
     def now(cls, home: Path) -> Remains:
         """Look at what there is."""
-        return cls({**_processes(), **_threads(), **_descriptors(), **_files(home)})
+        return cls(
+            {**_processes(), **_threads(), **_interpreters(), **_descriptors(), **_files(home)}
+        )
 
     def __sub__(self, before: Remains) -> list[str]:
         """The new things of every kind that there are more of than before."""
@@ -236,6 +250,14 @@ def _processes() -> dict[str, str]:
 
 def _threads() -> dict[str, str]:
     return {f"thread {one.name} {one.ident}": "thread" for one in threading.enumerate()}
+
+
+def _interpreters() -> dict[str, str]:
+    if sys.version_info < (3, 14):
+        return {}
+    from concurrent import interpreters
+
+    return {repr(one): "interpreter" for one in interpreters.list_all()}
 
 
 def _descriptors() -> dict[str, str]:

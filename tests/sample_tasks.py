@@ -232,7 +232,32 @@ async def append_and_async(path: str, word: object, ending: str, slow: float) ->
         await pause(slow)
 
 
-def overstay(release: threading.Event | None) -> None:
+class FileEvent:
+    """An event that other interpreters and processes can wait for: a file that comes to be."""
+
+    def __init__(self, path: str) -> None:
+        self.path = path
+
+    def set(self) -> None:
+        """Let all go that wait."""
+        Path(self.path).touch()
+
+    def is_set(self) -> bool:
+        """Whether it is set."""
+        return os.path.exists(self.path)
+
+    def wait(self, seconds: float) -> bool:
+        """Wait until it is set, so long at most; whether it is."""
+        until = time.monotonic() + seconds
+        while not self.is_set() and time.monotonic() < until:
+            time.sleep(0.005)
+        return self.is_set()
+
+
+Release = threading.Event | FileEvent | None
+
+
+def overstay(release: Release) -> None:
     """Take far too long, or until *release* is set."""
     if release is None:
         time.sleep(60)
@@ -240,7 +265,7 @@ def overstay(release: threading.Event | None) -> None:
         release.wait(60)
 
 
-async def overstay_async(release: threading.Event | None) -> None:
+async def overstay_async(release: Release) -> None:
     """Take far too long on the loop, or until *release* is set."""
     for _ in range(6000):
         if release is not None and release.is_set():
@@ -248,26 +273,26 @@ async def overstay_async(release: threading.Event | None) -> None:
         await pause(0.01)
 
 
-def note_and_overstay(path: str, release: threading.Event | None) -> None:
+def note_and_overstay(path: str, release: Release) -> None:
     """Add to a file when this starts, then take far too long."""
     append(path, time.monotonic())
     overstay(release)
 
 
-async def note_and_overstay_async(path: str, release: threading.Event | None) -> None:
+async def note_and_overstay_async(path: str, release: Release) -> None:
     """Add to a file when this starts, then take far too long on the loop."""
     append(path, time.monotonic())
     await overstay_async(release)
 
 
-def linger(release: threading.Event | None, overdue: bool) -> str:
+def linger(release: Release, overdue: bool) -> str:
     """Take far too long if *overdue*."""
     if overdue:
         overstay(release)
     return "in time"
 
 
-async def linger_async(release: threading.Event | None, overdue: bool) -> str:
+async def linger_async(release: Release, overdue: bool) -> str:
     """Take far too long on the loop if *overdue*."""
     if overdue:
         await overstay_async(release)
