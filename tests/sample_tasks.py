@@ -257,6 +257,13 @@ class FileEvent:
 Release = threading.Event | FileEvent | None
 
 
+def release_for(mode: str, place: Path) -> Release:
+    """What lets tasks of *mode* go that nothing can stop; processes can be killed."""
+    if mode == "interpreter":
+        return FileEvent(str(place / "go on"))
+    return None if mode == "process" else threading.Event()
+
+
 def overstay(release: Release) -> None:
     """Take far too long, or until *release* is set."""
     if release is None:
@@ -359,6 +366,26 @@ async def swap_async(value: str) -> tuple[str, str]:
     return before, VARIABLE.get()
 
 
+# ---- what an initializer leaves ------------------------------------------------------------------
+
+state: dict[str, int] = {}
+
+
+def set_state(value: int) -> None:
+    """What tasks of the same process find."""
+    state["value"] = value
+
+
+def get_state() -> int | None:
+    """Find it."""
+    return state.get("value")
+
+
+def refuse(text: str) -> None:
+    """An initializer that fails."""
+    raise LookupError(text)
+
+
 # ---- tasks that raise ---------------------------------------------------------------------------
 
 
@@ -452,6 +479,13 @@ class Unpicklable:
         self.parts = {"lock": threading.Lock()}
 
 
+class Unspeakable:
+    """A value whose repr raises."""
+
+    def __repr__(self) -> str:
+        raise RuntimeError("no words")
+
+
 def unpicklable() -> Unpicklable:
     """Return what can't be sent to another process."""
     return Unpicklable()
@@ -531,6 +565,24 @@ def hold_the_gil(seconds: int) -> None:
 
 
 # ---- tasks that start runs of their own ---------------------------------------------------------
+
+
+def inner(mode: Any) -> int:
+    """A run inside a task; the loop that an async task may hold up is its worker's own."""
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", RuntimeWarning)
+        return sum(run_concurrently(Task.map(add, range(5)), mode=mode))
+
+
+async def inner_async(mode: Any) -> int:
+    """The same, awaited."""
+    return sum(await aio.run_concurrently(Task.map(add, range(5)), mode=mode))
+
+
+async def inner_blocking(mode: Any) -> int:
+    """A blocking run in an async task."""
+    return inner(mode)
+
 
 # For each level its mode, and whether its tasks are async functions.
 Levels = Sequence[tuple[str, bool]]

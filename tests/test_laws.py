@@ -619,9 +619,7 @@ STOPPED = {
 @pytest.fixture
 def release(mode: str, tmp_path: Path) -> Iterator[sample_tasks.Release]:
     """Lets tasks go that nothing can stop; other processes' can be stopped."""
-    event: sample_tasks.Release = None if mode == "process" else threading.Event()
-    if mode == "interpreter":
-        event = sample_tasks.FileEvent(str(tmp_path / "go on"))
+    event = sample_tasks.release_for(mode, tmp_path)
     yield event
     if event is not None:
         event.set()

@@ -41,6 +41,12 @@ from ._wire import END, EXACT, FAST, PART, SINGLE, STUCK, TASKS, TIMED, UNFIT, U
 # So long, in seconds, the threads have that tasks have started and left.
 _PATIENCE = 2.0
 
+# They end with the interpreter that started them only where that is a process of its own.
+_HELPERS = (
+    ("multiprocessing.forkserver", "_forkserver"),
+    ("multiprocessing.resource_tracker", "_resource_tracker"),
+)
+
 _TOLD = ("", STOPPING, OVERDUE)
 
 
@@ -87,6 +93,7 @@ class _Worker:
                     del order
         finally:
             self._belongings.end()
+            _end_helpers()
             _flush()
 
     def _set_up(self, data: bytes) -> bool:
@@ -205,6 +212,14 @@ def _flush() -> None:
     for stream in (sys.stdout, sys.stderr):
         with suppress(Exception):  # None, closed, or somebody's own
             stream.flush()
+
+
+def _end_helpers() -> None:
+    """End the processes of multiprocessing that help to start others, if tasks have made it."""
+    for module, helper in _HELPERS:
+        found = getattr(sys.modules.get(module), helper, None)
+        with suppress(Exception):  # it is not there, or not as we know it
+            found._stop()  # type: ignore[union-attr]
 
 
 def _threads_left(patience: float) -> bool:

@@ -7,7 +7,6 @@ this process dies in the next instant stands in the ledger: see `_ledger`.
 
 from __future__ import annotations
 
-import faulthandler
 import os
 import signal
 import sys
@@ -325,6 +324,8 @@ class _Worker:
 def _dump_stack_to(file: int) -> None:
     """Have faulthandler write there what a segfault or an abort interrupts."""
     if file >= 0:
+        import faulthandler  # which a sub-interpreter that has processes can't import
+
         options: dict[str, Any] = {"c_stack": False} if sys.version_info >= (3, 14) else {}
         faulthandler.enable(file, all_threads=False, **options)
 
