@@ -354,8 +354,8 @@ def run_concurrently(
         tasks: an iterable, a tuple or a mapping of tasks. A task is a `Task`, any callable that
             takes no argument, sync or async, or, in async mode, a coroutine object. A list, tuple
             or mapping is checked whole before anything starts, an iterator while it is read.
-        mode: where the tasks run: "serial", "thread", "process", "async", or an executor of
-            concurkit's, which then stays open. "auto", the default, is "async" if the first task
+        mode: where the tasks run: "serial", "thread", "process", "async", "interpreter"
+            (from Python 3.14 on), or an executor of concurkit's, which then stays open. "auto", the default, is "async" if the first task
             is an async function, else "thread".
         max_workers: how many tasks may run at once. By default `cpu_count()` on processes,
             `min(32, cpu_count() + 4)` on threads, 100 in async mode.

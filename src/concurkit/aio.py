@@ -361,7 +361,7 @@ async def run_concurrently(
             takes no argument, sync or async, or, in async mode, a coroutine object. A list, tuple
             or mapping is checked whole before anything starts, an iterator while it is read.
         mode: where the tasks run: "async" (in the caller's own loop), "thread", "process",
-            "serial" (one after another, in one thread), or an executor of concurkit's, which then
+            "interpreter", "serial" (one after another, in one thread), or an executor of concurkit's, which then
             stays open. "auto", the default, is "async" if the first task is an async function,
             else "thread".
         max_workers: how many tasks may run at once. By default `cpu_count()` on processes,

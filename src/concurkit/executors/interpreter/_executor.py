@@ -55,12 +55,7 @@ class InterpreterExecutor(PoolExecutor):
         initargs: tuple[Any, ...] = (),
         propagate: Iterable[ContextVar[Any]] = (),
     ) -> None:
-        if sys.version_info < (3, 14):
-            raise ModeUnavailableError(
-                "interpreter mode needs Python 3.14 or newer, and this is Python "
-                f"{sys.version_info[0]}.{sys.version_info[1]}. Use mode='process', which runs "
-                "Python code side by side on every version."
-            )
+        _check_possible()
         self.max_workers: int = check_workers(max_workers) or default_workers("interpreter")
         self.propagate: tuple[ContextVar[Any], ...] = variables(propagate)
         setup = packed_setup(Setup.check(initializer, initargs), "interpreter")
@@ -80,3 +75,13 @@ class InterpreterExecutor(PoolExecutor):
 
     def _flight(self, batch: Batch, job: Job, tell: Tell, claim: Claim | None) -> InterpreterFlight:
         return InterpreterFlight(batch, job, tell, claim, self._crew)
+
+
+def _check_possible() -> None:
+    """Raise ModeUnavailableError where Python has no module for interpreters."""
+    if sys.version_info < (3, 14):
+        raise ModeUnavailableError(
+            "interpreter mode needs Python 3.14 or newer, and this is Python "
+            f"{sys.version_info[0]}.{sys.version_info[1]}. Use mode='process', which runs Python "
+            "code side by side on every version."
+        )

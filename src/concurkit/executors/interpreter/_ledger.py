@@ -98,12 +98,14 @@ class Ledger:
         """
         with self:
             words = self._words
-            if words[_FLIGHT] < flight:
+            running: int = words[_FLIGHT]
+            if running < flight:
                 words[_RECALLED] = flight
                 return 0
-            if words[_FLIGHT] > flight or unbegun:
+            if running > flight or unbegun:
                 return None
-            words[_LIMIT] = started = words[_STARTED]
+            started: int = words[_STARTED]
+            words[_LIMIT] = started
             return started
 
     def tell(self, flight: int, told: int) -> None:

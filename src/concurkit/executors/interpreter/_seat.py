@@ -173,7 +173,7 @@ class InterpreterSeat:
     def _inhabit(self, interpreter: Any, wake: int, bell: int) -> None:
         """Be the thread that the interpreter's code runs in, until that ends."""
         interpreter.prepare_main(
-            path=tuple(one for one in sys.path if isinstance(one, str)),
+            path=tuple(map(str, sys.path)),
             argv=tuple(sys.argv),
             tasks=self._tasks,
             results=self._results,

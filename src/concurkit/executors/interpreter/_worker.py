@@ -60,7 +60,7 @@ class _Watched(Progress):
         super().__init__(items)
 
     @property
-    def told(self) -> str:  # type: ignore[override]
+    def told(self) -> str:
         return _TOLD[self._ledger.told]
 
     @told.setter
