@@ -219,8 +219,8 @@ class InterpreterSeat:
             while os.read(bells, 4096):
                 self._hear_all()
         except BaseException as error:  # a fault of ours: nobody may wait in vain
+            self.close()
             self._report_end(error)
-            self._tasks.put(None)
         finally:
             self._news.clear()
 
