@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import logging
 import os
 import sys
 import threading
 import time
+import warnings
 from pathlib import Path
 from typing import Any
 
@@ -63,6 +65,12 @@ def watch(path: str) -> None:
             Path(path).write_text(str(error))
             raise
         time.sleep(0.001)
+
+
+def log(number: int) -> None:
+    """Log and warn."""
+    logging.getLogger("tasks").warning("task %d", number)
+    warnings.warn(f"careful, {number}", UserWarning, stacklevel=2)
 
 
 def leave_a_thread(go: str) -> str:

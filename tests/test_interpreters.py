@@ -133,6 +133,17 @@ def test_a_script_needs_no_guard_and_sees_what_its_tasks_print() -> None:
     assert (0, "task 1\ntask 2\n[3, 6]\n[3]\n", "") == run_script(SCRIPT)
 
 
+@newer
+def test_what_tasks_log_comes_home(caplog: pytest.LogCaptureFixture) -> None:
+    """To the caller's handlers and filters, with the task that logged it."""
+    with pytest.warns(UserWarning, match="careful, 5"), caplog.at_level("INFO", "tasks"):
+        run_concurrently(Task.map(interpreter_tasks.log, [5]), mode="interpreter")
+
+    [record] = caplog.records
+    assert ("task 5", "tasks", 0) == (record.getMessage(), record.name, record.task_index)  # type: ignore[attr-defined]
+    assert "interpreter worker 1" == record.worker  # type: ignore[attr-defined]
+
+
 # ---- modules that can't be loaded ----------------------------------------------------------------
 
 # A module of Python's own that stands for those of others, NumPy among them.

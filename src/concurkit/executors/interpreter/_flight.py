@@ -99,6 +99,11 @@ class InterpreterFlight:
             self._ends.extend(ends)
             self._values.extend(values)
 
+    def index_at(self, position: int) -> int | None:
+        """The index of the task at *position*, if there is one."""
+        indices = self.batch.indices
+        return indices[position] if position < len(indices) else None
+
     def unread(self, error: BaseException) -> None:
         """The worker could not rebuild the batch; nothing of it ran."""
         self._refuse(error)

@@ -16,10 +16,11 @@ from ..._daemons import DAEMON
 from ...exceptions import InitializerError
 from .._pickling._pickle import Wire, loads, unpack_error
 from .._pool import Crew
+from .._relay import replay
 from ._flight import InterpreterFlight
 from ._leaving import leave_quietly, wait_at_exit
 from ._ledger import SIZE, Ledger
-from ._wire import END, PART, STUCK, UNFIT, UNREAD, Answer
+from ._wire import END, LOG, PART, STUCK, UNFIT, UNREAD, Answer
 
 # What the interpreter runs. Its `sys.path` comes first: what follows may be found nowhere else.
 _LIFE = """
@@ -233,17 +234,33 @@ class InterpreterSeat:
             elif kind == STUCK and self._host is not None and wait_at_exit(self._host):
                 self._be_left()
             flight = self._flight
-            if flight is None or flight.number != number:
-                continue
-            if kind == END and data:
-                flight.absorb(data)
-            with self._lock:
-                self._flight = None
-            self._crew.freed(self)
-            if kind == END:
-                flight.landed(since, busy)
-            elif kind == UNREAD:
-                flight.unread(unpack_error(loads(data)))
+            if flight is not None and flight.number != number:
+                flight = None
+            if kind == LOG:
+                self._replay(flight, int(since), data)
+            elif flight is not None:
+                self._land(flight, kind, since, busy, data)
+
+    def _land(
+        self, flight: InterpreterFlight, kind: int, since: float, busy: float, data: bytes
+    ) -> None:
+        """A batch is over; its only task's result may have come with that."""
+        if kind == END and data:
+            flight.absorb(data)
+        with self._lock:
+            self._flight = None
+        self._crew.freed(self)
+        if kind == END:
+            flight.landed(since, busy)
+        elif kind == UNREAD:
+            flight.unread(unpack_error(loads(data)))
+
+    def _replay(self, flight: InterpreterFlight | None, position: int, data: bytes) -> None:
+        """Take a log record or a warning home."""
+        if flight is None:
+            replay(data, self.name, None, None)
+        else:
+            replay(data, self.name, flight.index_at(position), flight.job.context)
 
     def _refuse(self, text: str, cause: Wire) -> None:
         """The interpreter could not be set up, and ends."""

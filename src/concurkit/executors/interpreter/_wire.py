@@ -5,7 +5,7 @@ To the worker: flight, token of the run's setting, the setting's bytes or none, 
 
 From the worker: kind, flight, when the batch began, seconds of work, bytes. UNFIT: its initializer
 failed. STUCK: it ends, but threads that tasks have left there don't. LOG: a log record or a
-warning; in place of the seconds, the position of the running task.
+warning; in place of the time, the position of the running task.
 """
 
 from __future__ import annotations

@@ -32,11 +32,11 @@ from .._pickling._pickle import dumps, loads, pack_error
 from .._pickling._records import records
 from .._pickling._refusals import unreadable_task
 from .._pickling._settings import remember
-from .._relay import apply
+from .._relay import Relay, apply
 from .._windows import first_window, next_window
 from ._ledger import Ledger
 from ._unloadable import advice, unloadable, unloadable_task
-from ._wire import END, EXACT, FAST, PART, SINGLE, STUCK, TASKS, TIMED, UNFIT, UNREAD
+from ._wire import END, EXACT, FAST, LOG, PART, SINGLE, STUCK, TASKS, TIMED, UNFIT, UNREAD
 
 # So long, in seconds, the threads have that tasks have started and left.
 _PATIENCE = 2.0
@@ -80,6 +80,7 @@ class _Worker:
         self._settings: dict[int, Any] = {}
         self._context = worker_context(1)
         self._belongings = of_process()
+        self._running: tuple[int, Progress] | None = None
 
     def serve(self, setup: bytes) -> None:
         """Run batches until there are no more to come."""
@@ -98,6 +99,8 @@ class _Worker:
 
     def _set_up(self, data: bytes) -> bool:
         """Run the initializer; whether all is well."""
+        relay = Relay(self._log)
+        relay.begin()
         if not data:
             return True
         try:
@@ -105,6 +108,7 @@ class _Worker:
         except BaseException as reason:
             error = Setup().failed(self._name, reason)
         if error is None:
+            relay.look_again()
             return True
         cause = error.__cause__ or error
         _advise(cause)
@@ -139,7 +143,9 @@ class _Worker:
             exact=bool(flags & EXACT),
             fast=bool(flags & FAST),
         )
+        self._running = flight, progress
         self._run(flight, job, progress, hint)
+        self._running = None
 
     def _setting(self, token: int, share: int, data: bytes) -> tuple[Any, Context]:
         """The function and the context of a run; their bytes come along the first time only."""
@@ -193,6 +199,13 @@ class _Worker:
         for data in found:
             self._results.put((PART, flight, 0.0, 0.0, data))
         return b""
+
+    def _log(self, data: bytes) -> None:
+        """Send a log record or a warning."""
+        flight, position = 0, 0
+        if self._running is not None:
+            flight, position = self._running[0], len(self._running[1].values)
+        self._send(LOG, flight, float(position), 0.0, data)
 
     def _send(self, kind: int, flight: int, since: float, busy: float, data: bytes) -> None:
         self._results.put((kind, flight, since, busy, data))
