@@ -325,6 +325,25 @@ def test_law_4_a_batch_that_was_recalled_on_its_way_never_starts() -> None:
 
 
 @newer
+def test_law_4_a_batch_recalled_between_crew_and_seat_never_starts(
+    warm: InterpreterExecutor, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Its seat knows nothing of it yet, and takes the next."""
+    give = InterpreterSeat.give
+
+    def recall_first(self: InterpreterSeat, flight: Any) -> None:
+        flight.recall(unbegun=False)
+        give(self, flight)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(InterpreterSeat, "give", recall_first)
+        batch = Launched(warm, interpreter_tasks.see, [1, 2, 3], 0.0)
+
+    assert (None, []) == batch.outcome()
+    assert [] == warm.submit(interpreter_tasks.take_seen).result(timeout=30)
+
+
+@newer
 def test_a_future_that_waits_can_be_cancelled(tmp_path: Path) -> None:
     """It never starts; those behind it do."""
     go, started = tmp_path / "go", tmp_path / "started"
@@ -396,6 +415,28 @@ def test_a_thread_that_a_task_leaves_holds_nobody_up(tmp_path: Path) -> None:
     )
 
     go.touch()  # or what is left behind fails this test
+
+
+LEAVING_A_THREAD = """
+    import threading, time
+    from concurkit import run_concurrently
+
+    def say():
+        time.sleep(3)
+        print("the thread's last words", flush=True)
+
+    def leave():
+        threading.Thread(target=say).start()
+
+    run_concurrently([leave], mode="interpreter")
+    print("over", flush=True)
+"""
+
+
+@newer
+def test_law_12_the_program_waits_for_a_thread_that_a_task_leaves() -> None:
+    """As for any thread that is no daemon; and it ends then."""
+    assert (0, "over\nthe thread's last words\n", "") == run_script(LEAVING_A_THREAD)
 
 
 @newer
