@@ -102,7 +102,7 @@ def test_a_value_per_worker_is_one_per_interpreter(
 
 
 SCRIPT = """
-    from concurkit import Task, run_concurrently
+    from concurkit import InterpreterExecutor, Task, run_concurrently
 
     factor = 3
 
@@ -110,8 +110,11 @@ SCRIPT = """
         print("task", n)
         return n * factor
 
-    print(run_concurrently(Task.map(times, [1, 2]), mode="interpreter", max_workers=1))
-    print(run_concurrently([lambda: factor], mode="interpreter"))
+    print(run_concurrently(Task.map(times, [1, 2]), mode="interpreter", max_workers=1), flush=True)
+    print(run_concurrently([lambda: factor], mode="interpreter"), flush=True)
+    with InterpreterExecutor(1) as executor:
+        run_concurrently(Task.map(times, [4]), mode=executor)
+        print("which is there before the executor is closed", flush=True)
 """
 
 
@@ -130,7 +133,9 @@ def run_script(code: str, *words: str) -> tuple[int, str, str]:
 @newer
 def test_a_script_needs_no_guard_and_sees_what_its_tasks_print() -> None:
     """What they print is there when the run is over."""
-    assert (0, "task 1\ntask 2\n[3, 6]\n[3]\n", "") == run_script(SCRIPT)
+    said = "task 1\ntask 2\n[3, 6]\n[3]\ntask 4\nwhich is there before the executor is closed\n"
+
+    assert (0, said, "") == run_script(SCRIPT)
 
 
 @newer
@@ -311,6 +316,26 @@ def warm() -> Any:
     with InterpreterExecutor(1) as executor:
         executor.submit(interpreter_tasks.take_seen).result(timeout=30)
         yield executor
+
+
+@newer
+def test_law_4_no_task_starts_while_it_is_the_callers_turn(
+    warm: InterpreterExecutor, tmp_path: Path
+) -> None:
+    """So what the caller finds not to have started does not start behind its back."""
+    go, started = tmp_path / "go", tmp_path / "started"
+    tasks = [Task(sample_tasks.wait_for_file, str(go)), Task(sample_tasks.append, str(started), 1)]
+    batch = Launched(warm, None, tasks, 1.0)
+    while batch.flight.look()[1] is None:
+        time.sleep(0.001)
+
+    with batch.flight.seat.ledger:
+        go.touch()
+        time.sleep(0.1)
+        assert not started.exists()
+
+    assert (None, [None, 1]) == batch.outcome()
+    assert started.exists()
 
 
 @newer

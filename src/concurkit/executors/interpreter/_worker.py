@@ -95,7 +95,6 @@ class _Worker:
         finally:
             self._belongings.end()
             _end_helpers()
-            _flush()
 
     def _set_up(self, data: bytes) -> bool:
         """Run the initializer; whether all is well."""
