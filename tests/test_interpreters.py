@@ -120,8 +120,10 @@ SCRIPT = """
 
 def run_script(code: str, *words: str) -> tuple[int, str, str]:
     """Run a script; return its exit code, what it printed, and what it said on stderr."""
+    environ = {name: word for name, word in os.environ.items() if name != "PYTHONUNBUFFERED"}
     done = subprocess.run(
         [sys.executable, "-c", textwrap.dedent(code), *words],
+        env=environ,
         capture_output=True,
         encoding="utf-8",
         timeout=30,
