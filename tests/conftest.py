@@ -26,6 +26,7 @@ from hypothesis import HealthCheck, settings
 
 from concurkit import (
     AsyncExecutor,
+    InterpreterExecutor,
     ProcessExecutor,
     SerialExecutor,
     ThreadExecutor,
@@ -60,7 +61,10 @@ def examples(count: int) -> settings:
     return settings(max_examples=count, suppress_health_check=health)
 
 
-OURS = (SerialExecutor, ThreadExecutor, ProcessExecutor, AsyncExecutor)
+OURS = (
+    *(SerialExecutor, ThreadExecutor, ProcessExecutor, AsyncExecutor),
+    InterpreterExecutor,
+)
 MODES = ["serial", "thread", "process", "async"]
 PLACES = [
     *("serial", "thread", "async"),
@@ -68,6 +72,13 @@ PLACES = [
     *("given thread", "given process"),
 ]
 CALLS = ["blocking", "asyncio", "trio"]
+
+if sys.version_info >= (3, 14):
+    MODES.append("interpreter")
+    PLACES.append("kept interpreter")
+
+# Where tasks share no memory with the caller, so that all they are given and give is pickled.
+APART = ("process", "interpreter")
 
 Call: TypeAlias = Callable[..., Any]
 
@@ -131,7 +142,11 @@ def _kept(kind: str, request: pytest.FixtureRequest) -> Iterator[Executor]:
         yield SerialExecutor()
     else:
         loop = "trio" if kind == "trio" else "asyncio"
-        with ThreadExecutor(3) if kind == "thread" else AsyncExecutor(3, backend=loop) as kept:
+        makers: dict[str, Callable[[], Executor]] = {
+            "thread": lambda: ThreadExecutor(3),
+            "interpreter": lambda: InterpreterExecutor(2),
+        }
+        with makers.get(kind, lambda: AsyncExecutor(3, backend=loop))() as kept:
             _start_all(kept)
             yield kept
 
@@ -210,7 +225,7 @@ def _fork_server(temp_home: Path) -> None:
 
 @pytest.fixture(autouse=True)
 def nothing_left(temp_home: Path, request: pytest.FixtureRequest) -> Iterator[None]:
-    """Fails a test that leaves a process, a thread, a descriptor or a file behind."""
+    """Fails a test that leaves a process, a thread, an interpreter, a descriptor or a file."""
     kept = [
         executor
         for name in {"executor", "place", "warm_processes"} & set(request.fixturenames)
@@ -242,7 +257,9 @@ class Remains:
     @classmethod
     def now(cls, home: Path) -> Remains:
         """Look at what there is."""
-        return cls({**_processes(), **_threads(), **_descriptors(), **_files(home)})
+        return cls(
+            {**_processes(), **_threads(), **_interpreters(), **_descriptors(), **_files(home)}
+        )
 
     def __sub__(self, before: Remains) -> list[str]:
         """The new things of every kind that there are more of than before."""
@@ -268,6 +285,14 @@ def _processes() -> dict[str, str]:
 
 def _threads() -> dict[str, str]:
     return {f"thread {one.name} {one.ident}": "thread" for one in threading.enumerate()}
+
+
+def _interpreters() -> dict[str, str]:
+    if sys.version_info < (3, 14):
+        return {}
+    from concurrent import interpreters
+
+    return {repr(one): "interpreter" for one in interpreters.list_all()}
 
 
 def _descriptors() -> dict[str, str]:

@@ -12,7 +12,13 @@ from typing import Any
 import pytest
 import sample_tasks
 
-from concurkit import AsyncExecutor, ProcessExecutor, SerialExecutor, ThreadExecutor
+from concurkit import (
+    AsyncExecutor,
+    InterpreterExecutor,
+    ProcessExecutor,
+    SerialExecutor,
+    ThreadExecutor,
+)
 
 MAKE: dict[str, Callable[[], Executor]] = {
     "serial": SerialExecutor,
@@ -25,6 +31,9 @@ ONE: dict[str, Callable[[], Executor]] = {
     "process": lambda: ProcessExecutor(1),
     "async": lambda: AsyncExecutor(1),
 }
+if sys.version_info >= (3, 14):
+    MAKE["interpreter"] = lambda: InterpreterExecutor(2)
+    ONE["interpreter"] = lambda: InterpreterExecutor(1)
 OVERLAPPING = pytest.mark.parametrize("mode", ONE, scope="module")
 HOWS = ["exit", "SIGKILL"] if sys.platform != "win32" else ["exit"]
 LONG = 30.0  # seconds after which a test gives up

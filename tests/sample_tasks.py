@@ -250,7 +250,39 @@ async def append_and_async(path: str, word: object, ending: str, slow: float) ->
         await pause(slow)
 
 
-def overstay(release: threading.Event | None) -> None:
+class FileEvent:
+    """An event that other interpreters and processes can wait for: a file that comes to be."""
+
+    def __init__(self, path: str) -> None:
+        self.path = path
+
+    def set(self) -> None:
+        """Let all go that wait."""
+        Path(self.path).touch()
+
+    def is_set(self) -> bool:
+        """Whether it is set."""
+        return os.path.exists(self.path)
+
+    def wait(self, seconds: float) -> bool:
+        """Wait until it is set, so long at most; whether it is."""
+        until = time.monotonic() + seconds
+        while not self.is_set() and time.monotonic() < until:
+            time.sleep(0.005)
+        return self.is_set()
+
+
+Release = threading.Event | FileEvent | None
+
+
+def release_for(mode: str, place: Path) -> Release:
+    """What lets tasks of *mode* go that nothing can stop; processes can be killed."""
+    if mode == "interpreter":
+        return FileEvent(str(place / "go on"))
+    return None if mode == "process" else threading.Event()
+
+
+def overstay(release: Release) -> None:
     """Take far too long, or until *release* is set."""
     if release is None:
         time.sleep(60)
@@ -258,7 +290,7 @@ def overstay(release: threading.Event | None) -> None:
         release.wait(60)
 
 
-async def overstay_async(release: threading.Event | None) -> None:
+async def overstay_async(release: Release) -> None:
     """Take far too long on the loop, or until *release* is set."""
     for _ in range(6000):
         if release is not None and release.is_set():
@@ -266,26 +298,26 @@ async def overstay_async(release: threading.Event | None) -> None:
         await pause(0.01)
 
 
-def note_and_overstay(path: str, release: threading.Event | None) -> None:
+def note_and_overstay(path: str, release: Release) -> None:
     """Add to a file when this starts, then take far too long."""
     append(path, time.monotonic())
     overstay(release)
 
 
-async def note_and_overstay_async(path: str, release: threading.Event | None) -> None:
+async def note_and_overstay_async(path: str, release: Release) -> None:
     """Add to a file when this starts, then take far too long on the loop."""
     append(path, time.monotonic())
     await overstay_async(release)
 
 
-def linger(release: threading.Event | None, overdue: bool) -> str:
+def linger(release: Release, overdue: bool) -> str:
     """Take far too long if *overdue*."""
     if overdue:
         overstay(release)
     return "in time"
 
 
-async def linger_async(release: threading.Event | None, overdue: bool) -> str:
+async def linger_async(release: Release, overdue: bool) -> str:
     """Take far too long on the loop if *overdue*."""
     if overdue:
         await overstay_async(release)
@@ -359,6 +391,26 @@ async def swap_async(value: str) -> tuple[str, str]:
     VARIABLE.set(value)
     await turn()
     return before, VARIABLE.get()
+
+
+# ---- what an initializer leaves ------------------------------------------------------------------
+
+state: dict[str, int] = {}
+
+
+def set_state(value: int) -> None:
+    """What tasks of the same process find."""
+    state["value"] = value
+
+
+def get_state() -> int | None:
+    """Find it."""
+    return state.get("value")
+
+
+def refuse(text: str) -> None:
+    """An initializer that fails."""
+    raise LookupError(text)
 
 
 # ---- tasks that raise ---------------------------------------------------------------------------
@@ -454,6 +506,13 @@ class Unpicklable:
         self.parts = {"lock": threading.Lock()}
 
 
+class Unspeakable:
+    """A value whose repr raises."""
+
+    def __repr__(self) -> str:
+        raise RuntimeError("no words")
+
+
 def unpicklable() -> Unpicklable:
     """Return what can't be sent to another process."""
     return Unpicklable()
@@ -533,6 +592,24 @@ def hold_the_gil(seconds: int) -> None:
 
 
 # ---- tasks that start runs of their own ---------------------------------------------------------
+
+
+def inner(mode: Any) -> int:
+    """A run inside a task; the loop that an async task may hold up is its worker's own."""
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", RuntimeWarning)
+        return sum(run_concurrently(Task.map(add, range(5)), mode=mode))
+
+
+async def inner_async(mode: Any) -> int:
+    """The same, awaited."""
+    return sum(await aio.run_concurrently(Task.map(add, range(5)), mode=mode))
+
+
+async def inner_blocking(mode: Any) -> int:
+    """A blocking run in an async task."""
+    return inner(mode)
+
 
 # For each level its mode, and whether its tasks are async functions.
 Levels = Sequence[tuple[str, bool]]

@@ -24,12 +24,13 @@ from typing import Any
 import anyio
 import pytest
 import sample_tasks
-from conftest import Call
+from conftest import APART, Call
 
 import concurkit
 from concurkit import (
     AsyncExecutor,
     Failure,
+    InterpreterExecutor,
     ProcessExecutor,
     SerialExecutor,
     Success,
@@ -45,12 +46,14 @@ EXECUTORS: dict[str, Callable[[], Executor]] = {
     "thread": lambda: ThreadExecutor(2),
     "process": lambda: ProcessExecutor(2),
     "async": lambda: AsyncExecutor(2),
+    "interpreter": lambda: InterpreterExecutor(2),
 }
 NAMES = {
     "serial": r"serial|thread worker \d+",  # with a loop to keep free, it takes a thread
     "thread": r"thread worker \d+",
     "process": r"process worker \d+",
     "async": "async worker",
+    "interpreter": r"interpreter worker \d+",
 }
 
 
@@ -384,16 +387,9 @@ def test_a_note_of_a_map_gives_the_item(call: Call, mode: str) -> None:
     assert caught.value.__notes__[0].startswith("task 2 reciprocal(0) · ")
 
 
-class Unspeakable:
-    """A value whose repr raises."""
-
-    def __repr__(self) -> str:
-        raise RuntimeError("no words")
-
-
 def test_a_value_that_cannot_be_shown_spoils_nothing(call: Call, mode: str) -> None:
     """A repr that raises is no reason for another error than the task's."""
-    tasks = [Task(sample_tasks.fail, ValueError, Unspeakable()), sample_tasks.nothing]
+    tasks = [Task(sample_tasks.fail, ValueError, sample_tasks.Unspeakable()), sample_tasks.nothing]
 
     failure, _ = call(tasks, mode=mode, on_error="collect")
 
@@ -403,7 +399,7 @@ def test_a_value_that_cannot_be_shown_spoils_nothing(call: Call, mode: str) -> N
 
 def test_the_traceback_leads_to_the_task(mode: str) -> None:
     """In the modes of this process, the traceback ends where the task raised."""
-    if mode == "process":
+    if mode in APART:
         pytest.skip("there it is the cause: see test_faults")
 
     with pytest.raises(ZeroDivisionError) as caught:
@@ -947,9 +943,11 @@ def test_an_executor_refuses_an_unknown_start_method_or_backend() -> None:
 
 @pytest.mark.parametrize("backend", ["asyncio", "trio"])
 @pytest.mark.parametrize("asynchronous", [False, True])
-def test_cancelling_the_caller_cancels_the_run(mode: str, backend: str, asynchronous: bool) -> None:
+def test_cancelling_the_caller_cancels_the_run(
+    mode: str, backend: str, asynchronous: bool, tmp_path: Path
+) -> None:
     """It returns soon, starts no more tasks and leaves nothing that can be stopped."""
-    release = None if mode == "process" else threading.Event()
+    release = sample_tasks.release_for(mode, tmp_path)
     fn = sample_tasks.overstay_async if asynchronous else sample_tasks.overstay
     took = []
 

@@ -45,8 +45,8 @@ PROGRAM = """
         assert len(found) == count
 
     def unhurried():  # tasks are put down in pieces, by the time they take; here in one
-        from concurkit.executors.process import _worker
-        _worker._WINDOW = _worker._TINY = 1e9
+        from concurkit.executors import _windows
+        _windows._WINDOW = _windows.TINY = 1e9
 
     def measure(go, mark):
         go(500)

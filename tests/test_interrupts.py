@@ -18,6 +18,7 @@ from typing import Any
 
 import psutil  # type: ignore[import-untyped, unused-ignore]
 import pytest
+from conftest import MODES
 
 pytestmark = pytest.mark.skipif(
     sys.platform == "win32", reason="signals and process groups are POSIX's here"
@@ -167,7 +168,7 @@ INTERRUPTED = re.compile(
 
 
 @pytest.mark.parametrize("call", CALLS)
-@pytest.mark.parametrize("mode", ["serial", "thread", "process", "async"])
+@pytest.mark.parametrize("mode", MODES)
 def test_ctrl_c_returns_within_a_second(start: Start, call: str, mode: str) -> None:
     """With one traceback and one line that says how far the run had come; nothing is left."""
     fn = "note_and_overstay_async" if mode == "async" else "note_and_overstay"
@@ -262,7 +263,7 @@ def test_ctrl_c_that_does_not_wake_the_main_thread(start: Start, call: str) -> N
     assert [("0", "1", "0")] == INTERRUPTED.findall(err)
 
 
-@pytest.mark.parametrize("mode", ["serial", "thread", "process", "async"])
+@pytest.mark.parametrize("mode", MODES)
 def test_ctrl_c_while_a_stream_is_not_being_read(start: Start, mode: str) -> None:
     """The `with` block ends the run and has the line, too."""
     program = start(
@@ -326,7 +327,7 @@ def test_ctrl_c_reaches_a_run_of_sync_functions_on_a_loop(start: Start) -> None:
     assert 1 == err.count("Traceback (most recent call last)")
 
 
-@pytest.mark.parametrize("mode", ["serial", "thread", "process", "async"])
+@pytest.mark.parametrize("mode", MODES)
 def test_ctrl_c_stops_many_quick_tasks(start: Start, mode: str) -> None:
     """In the middle of batches of tiny tasks, from an input that has no end."""
     program = start(

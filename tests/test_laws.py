@@ -23,13 +23,14 @@ from typing import Any
 
 import pytest
 import sample_tasks
-from conftest import Call, Place, Remains, examples
+from conftest import APART, MODES, Call, Place, Remains, examples
 from hypothesis import given
 from hypothesis import strategies as st
 
 from concurkit import (
     AsyncExecutor,
     Failure,
+    InterpreterExecutor,
     ProcessExecutor,
     SerialExecutor,
     Success,
@@ -55,6 +56,7 @@ EXECUTORS: dict[str, Callable[[], Executor]] = {
     "thread": lambda: ThreadExecutor(2),
     "process": lambda: ProcessExecutor(2),
     "async": lambda: AsyncExecutor(2),
+    "interpreter": lambda: InterpreterExecutor(2),
 }
 
 
@@ -274,11 +276,11 @@ class Fault:
 
     task: Any
     error: type[BaseException] | None
-    in_process: type[BaseException] | None = None  # where that differs
+    apart: type[BaseException] | None = None  # where nothing is shared, if that differs
 
     def expected(self, mode: str) -> type[BaseException] | None:
         """The class of its error in *mode*."""
-        return (self.in_process or self.error) if mode == "process" else self.error
+        return (self.apart or self.error) if mode in APART else self.error
 
 
 FAULTS = {
@@ -293,18 +295,18 @@ FAULTS = {
     "interrupts": Fault(Task(sample_tasks.fail, KeyboardInterrupt), KeyboardInterrupt),
     "cancels": Fault(Task(sample_tasks.fail_async, asyncio.CancelledError), asyncio.CancelledError),
     "can't send its result": Fault(
-        Task(sample_tasks.unpicklable), None, in_process=ResultNotPicklableError
+        Task(sample_tasks.unpicklable), None, apart=ResultNotPicklableError
     ),
     "can't be sent": Fault(
-        Task(sample_tasks.give, sample_tasks.Unpicklable()), None, in_process=TaskNotPicklableError
+        Task(sample_tasks.give, sample_tasks.Unpicklable()), None, apart=TaskNotPicklableError
     ),
     "can't be rebuilt there": Fault(
         Task(sample_tasks.give, sample_tasks.ExplodesWhenBuilt()),
         None,
-        in_process=TaskNotPicklableError,
+        apart=TaskNotPicklableError,
     ),
     "can't be rebuilt here": Fault(
-        Task(sample_tasks.ExplodesWhenBuilt), None, in_process=ResultNotPicklableError
+        Task(sample_tasks.ExplodesWhenBuilt), None, apart=ResultNotPicklableError
     ),
 }
 DEATHS = {
@@ -316,6 +318,7 @@ OVERDUE = {
     "thread": Fault(Task(sample_tasks.sleep, 0.8), TaskTimeoutError),
     "process": Fault(Task(sample_tasks.sleep, 60), TaskTimeoutError),
     "async": Fault(Task(sample_tasks.sleep_async, 60), TaskTimeoutError),
+    "interpreter": Fault(Task(sample_tasks.sleep, 0.8), TaskTimeoutError),
 }
 
 
@@ -328,12 +331,12 @@ def own_processes() -> Iterator[ProcessExecutor]:
 
 @pytest.fixture
 def own(mode: str) -> Iterator[Any]:
-    """The mode by its name, or processes of the test's own, which it may kill."""
-    if mode != "process":
+    """The mode by its name, or workers of the test's own that take long to start, to be lost."""
+    if mode not in APART:
         yield mode
         return
-    with ProcessExecutor(2) as processes:
-        yield processes
+    with EXECUTORS[mode]() as executor:
+        yield executor
 
 
 def drawn_faults(data: st.DataObject, mode: str, *, overdue: bool) -> list[Fault]:
@@ -608,13 +611,15 @@ STOPPED = {
     ("process", "async"): "killed",
     ("async", "sync"): "abandoned",
     ("async", "async"): "cancelled",
+    ("interpreter", "sync"): "abandoned",
+    ("interpreter", "async"): "abandoned",
 }
 
 
 @pytest.fixture
-def release(mode: str) -> Iterator[threading.Event | None]:
+def release(mode: str, tmp_path: Path) -> Iterator[sample_tasks.Release]:
     """Lets tasks go that nothing can stop; other processes' can be stopped."""
-    event = None if mode == "process" else threading.Event()
+    event = sample_tasks.release_for(mode, tmp_path)
     yield event
     if event is not None:
         event.set()
@@ -622,7 +627,7 @@ def release(mode: str) -> Iterator[threading.Event | None]:
 
 @pytest.mark.parametrize("kind", ["sync", "async"])
 def test_law_7_time_is_kept(
-    call: Call, mode: str, own: Any, kind: str, release: threading.Event | None, tmp_path: Path
+    call: Call, mode: str, own: Any, kind: str, release: sample_tasks.Release, tmp_path: Path
 ) -> None:
     """A task over its timeout fails within 100 ms of it, counted from its own start."""
     timeout = 0.25
@@ -649,7 +654,7 @@ def test_law_7_time_is_kept_and_no_other_task_harmed(
     call: Call,
     mode: str,
     own: Any,
-    release: threading.Event | None,
+    release: sample_tasks.Release,
     overdue: list[bool],
     kind: str,
     chunksize: Any,
@@ -768,7 +773,7 @@ def test_law_9_contexts_are_kept_apart(
 
     found, after = copy_context().run(inside)
 
-    seen = "unset" if place.mode == "process" else "the caller's"
+    seen = "unset" if place.mode in APART else "the caller's"
     if fn is sample_tasks.swap:
         assert [seen] * count == found
     else:
@@ -799,7 +804,7 @@ def test_law_10_a_sync_function_is_off_the_loop(call: Call) -> None:
     assert threading.get_ident() not in threads[3:]
 
 
-@pytest.mark.parametrize("mode", ["serial", "thread", "process"])
+@pytest.mark.parametrize("mode", [mode for mode in MODES if mode != "async"])
 def test_law_10_an_async_function_has_its_workers_own_loop(call: Call, mode: str) -> None:
     """In the other modes an async function runs in its worker's thread, on one loop for all."""
     tasks = [sample_tasks.where_async, sample_tasks.where, sample_tasks.where_async]

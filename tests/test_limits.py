@@ -60,6 +60,7 @@ STOPPABLE: dict[str, Any] = {
     "thread": sample_tasks.note_and_watch,
     "process": sample_tasks.note_and_overstay,
     "async": sample_tasks.note_and_overstay_async,
+    "interpreter": sample_tasks.note_and_watch,
 }
 
 
@@ -341,13 +342,19 @@ def test_retries_are_starts_too(call: Call, mode: str, tmp_path: Path) -> None:
     assert all(start >= began + n / 25 - 0.001 for n, start in enumerate(starts))
 
 
-# A process may take its time to start.
-SHORT = {"serial": 0.4, "thread": 0.4, "process": 1.5, "async": 0.4}
+# A process or an interpreter may take its time to start.
+SHORT = {"serial": 0.4, "thread": 0.4, "process": 1.5, "async": 0.4, "interpreter": 1.5}
 
 
 # ---- total_timeout -------------------------------------------------------------------------------
 
-STOPPED = {"serial": "cancelled", "thread": "cancelled", "process": "killed", "async": "cancelled"}
+STOPPED = {
+    "serial": "cancelled",
+    "thread": "cancelled",
+    "process": "killed",
+    "async": "cancelled",
+    "interpreter": "cancelled",
+}
 
 
 def test_total_timeout_stops_what_runs(call: Call, mode: str, tmp_path: Path) -> None:

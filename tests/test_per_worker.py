@@ -70,6 +70,14 @@ everywhere = pytest.mark.parametrize(
     indirect=True,
 )
 
+
+@pytest.fixture(autouse=True)
+def _not_in_interpreters(request: pytest.FixtureRequest) -> None:
+    """The tasks are here, and what this file imports can't be loaded in a sub-interpreter."""
+    if "mode" in request.fixturenames and request.getfixturevalue("mode") == "interpreter":
+        pytest.skip("see test_interpreters")
+
+
 # ---- values that write down what becomes of them -------------------------------------------------
 
 

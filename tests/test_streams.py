@@ -24,7 +24,7 @@ import pytest
 import sample_tasks
 import trio
 from anyio.from_thread import BlockingPortal, start_blocking_portal
-from conftest import CALLS, Place, Remains, examples
+from conftest import CALLS, MODES, Place, Remains, examples
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -681,9 +681,9 @@ def test_a_crash_and_a_bad_result_cost_one_task_each(stream: Stream) -> None:
     } == {one.key: one.value if isinstance(one, Success) else type(one.error) for one in outcomes}
 
 
-def test_a_task_over_its_timeout_fails_alone(stream: Stream, mode: str) -> None:
+def test_a_task_over_its_timeout_fails_alone(stream: Stream, mode: str, tmp_path: Path) -> None:
     """The stream goes on."""
-    release = None if mode == "process" else threading.Event()
+    release = sample_tasks.release_for(mode, tmp_path)
     linger = sample_tasks.linger_async if mode == "async" else sample_tasks.linger
     tasks = [Task(linger, release, overdue) for overdue in (False, True, False)]
 
@@ -1348,12 +1348,15 @@ def test_closing_one_run_harms_no_other(stream: Stream, kind: str, tmp_path: Pat
 # ---- runs inside runs ----------------------------------------------------------------------------
 
 
-@pytest.mark.parametrize("within", ["serial", "thread", "process", "async"])
+@pytest.mark.parametrize("within", MODES)
 @pytest.mark.parametrize("asynchronous", [False, True])
 def test_law_12_a_stream_inside_a_task_of_another(
     stream: Stream, mode: str, within: str, asynchronous: bool
 ) -> None:
     """Whichever modes meet."""
+    if (mode, within) == ("interpreter", "process"):
+        pytest.skip("Python's process pools don't work there: see test_interpreters")
+
     fn: Any = sample_tasks.stream_inside_async if asynchronous else sample_tasks.stream_inside
     tasks = Task.map(fn, [within] * 2, [5, 6])
 

@@ -13,6 +13,7 @@ import pytest
 import sample_tasks
 import threadpoolctl  # type: ignore[import-untyped, unused-ignore]
 from conftest import MODES, Call
+from sample_tasks import get_state, refuse, set_state, state
 
 from concurkit import (
     ProcessExecutor,
@@ -24,23 +25,6 @@ from concurkit import (
     run_concurrently,
 )
 from concurkit.exceptions import InitializerError
-
-state: dict[str, int] = {}
-
-
-def set_state(value: int) -> None:
-    """What tasks of the same process find."""
-    state["value"] = value
-
-
-def get_state() -> int | None:
-    """Find it."""
-    return state.get("value")
-
-
-def refuse(text: str) -> None:
-    """An initializer that fails."""
-    raise LookupError(text)
 
 
 @pytest.fixture(autouse=True)
@@ -111,7 +95,7 @@ def threads_of_numpy() -> set[int]:
     return {library["num_threads"] for library in threadpoolctl.threadpool_info()}
 
 
-@pytest.mark.parametrize("mode", MODES)
+@pytest.mark.parametrize("mode", [mode for mode in MODES if mode != "interpreter"])
 def test_inner_threads_hold_while_the_run_lasts(call: Call, mode: Any) -> None:
     """In this process too, which has its own number again afterwards."""
     with threadpoolctl.threadpool_limits(2):

@@ -1,4 +1,4 @@
-"""Run tasks concurrently on threads, processes and event loops, with one call."""
+"""Run tasks concurrently on threads, processes, interpreters and event loops, with one call."""
 
 from __future__ import annotations
 
@@ -25,6 +25,7 @@ if TYPE_CHECKING:
     from ._stream import iter_concurrently as iter_concurrently
     from ._task import Task as Task
     from .executors.asynchronous import AsyncExecutor as AsyncExecutor
+    from .executors.interpreter import InterpreterExecutor as InterpreterExecutor
     from .executors.process import ProcessExecutor as ProcessExecutor
     from .executors.serial import SerialExecutor as SerialExecutor
     from .executors.thread import ThreadExecutor as ThreadExecutor
@@ -33,6 +34,7 @@ if TYPE_CHECKING:
 _HOMES = {
     "AsyncExecutor": ".executors.asynchronous",
     "Failure": "._outcome",
+    "InterpreterExecutor": ".executors.interpreter",
     "Outcome": "._outcome",
     "PerWorker": "._per_worker",
     "ProcessExecutor": ".executors.process",
@@ -55,7 +57,7 @@ _MODULES = ("aio", "exceptions")
 __all__ = [
     "AsyncExecutor",
     "Failure",
-    "Outcome",
+    "InterpreterExecutor",
     "PerWorker",
     "ProcessExecutor",
     "Retry",

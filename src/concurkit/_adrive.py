@@ -15,6 +15,7 @@ import anyio.lowlevel
 from ._caller import PATIENCE, PULSE
 from ._collect import Collector
 from ._ctrl_c import kept_whole
+from ._daemons import DAEMON
 from ._drive import Begin, Drive, Halt
 from ._engage import Engagement
 from .executors._slots import Slots, loop_functions
@@ -77,7 +78,7 @@ class AsyncCaller:
             finally:
                 self._soon(done.set)
 
-        thread = threading.Thread(target=run, name="concurkit-finish", daemon=True)
+        thread = threading.Thread(target=run, name="concurkit-finish", daemon=DAEMON)
         thread.start()
         await done.wait()
         thread.join()  # it is at its last instruction

@@ -6,6 +6,7 @@ import threading
 from collections.abc import Callable
 
 from ._batch import clock
+from ._daemons import DAEMON
 
 
 class Alarm:
@@ -30,7 +31,7 @@ class Alarm:
             if self._thread is None:
                 self._next = at
                 self._thread = threading.Thread(
-                    target=self._run, name="concurkit-alarm", daemon=True
+                    target=self._run, name="concurkit-alarm", daemon=DAEMON
                 )
                 self._thread.start()
             elif self._next is None or at < self._next:

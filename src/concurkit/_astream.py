@@ -214,7 +214,7 @@ def iter_concurrently(
     Args:
         tasks: an iterable or a mapping of tasks, as for `run_concurrently`.
         mode: where the tasks run: "async" (in the caller's own loop), "thread", "process",
-            "serial", an executor, or "auto".
+            "interpreter", "serial", an executor, or "auto".
         max_workers: how many tasks may run at once.
         timeout: how many seconds each task may take, from its start.
         total_timeout: how many seconds the run may take, from the first `anext()` or `async with`.

@@ -12,6 +12,7 @@ import anyio.lowlevel
 
 from ._adrive import AsyncCaller
 from ._caller import PATIENCE
+from ._daemons import DAEMON
 from ._drive import Begin
 from ._engage import Engagement
 from ._reading import Reading
@@ -141,4 +142,4 @@ class AsyncReading(Reading):
 
         if slots is not None:
             slots.in_loop(slots.dismiss)
-        threading.Thread(target=finish, name="concurkit-finish", daemon=True).start()
+        threading.Thread(target=finish, name="concurkit-finish", daemon=DAEMON).start()

@@ -17,6 +17,7 @@ _EXECUTORS = {
     "thread": "concurkit.executors.thread:ThreadExecutor",
     "process": "concurkit.executors.process:ProcessExecutor",
     "async": "concurkit.executors.asynchronous:AsyncExecutor",
+    "interpreter": "concurkit.executors.interpreter:InterpreterExecutor",
 }
 
 _OURS = ("auto", "fastest", *_EXECUTORS)  # no other mode may have one of these names

@@ -354,14 +354,14 @@ def run_concurrently(
         tasks: an iterable, a tuple or a mapping of tasks. A task is a `Task`, any callable that
             takes no argument, sync or async, or, in async mode, a coroutine object. A list, tuple
             or mapping is checked whole before anything starts, an iterator while it is read.
-        mode: where the tasks run: "serial", "thread", "process", "async", or an executor of
-            concurkit's, which then stays open. "auto", the default, is "async" if the first task
-            is an async function, else "thread".
-        max_workers: how many tasks may run at once. By default `cpu_count()` on processes,
-            `min(32, cpu_count() + 4)` on threads, 100 in async mode.
+        mode: where the tasks run: "serial", "thread", "process", "async", "interpreter" (from
+            Python 3.14 on), or an executor of concurkit's, which then stays open. "auto", the
+            default, is "async" if the first task is an async function, else "thread".
+        max_workers: how many tasks may run at once. By default `cpu_count()` on processes
+            and interpreters, `min(32, cpu_count() + 4)` on threads, 100 in async mode.
         timeout: how many seconds each task may take, from its start; by default there is no
             limit. A task over it fails, and no other: in a process it is killed, in async mode
-            cancelled; a thread can't be stopped, so there it is abandoned.
+            cancelled; a thread can't be stopped, nor can an interpreter: there it is abandoned.
         total_timeout: how many seconds the run may take; by default there is no limit. When they
             are over, what runs is stopped as by *timeout*, and the rest never starts.
         retry: which failures are tried again, as a `Retry`, or a number of attempts on any

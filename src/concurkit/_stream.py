@@ -237,7 +237,8 @@ def iter_concurrently(
 
     Args:
         tasks: an iterable or a mapping of tasks, as for `run_concurrently`.
-        mode: where the tasks run: "serial", "thread", "process", "async", an executor, or "auto".
+        mode: where the tasks run: "serial", "thread", "process", "async", "interpreter", an
+            executor, or "auto".
         max_workers: how many tasks may run at once.
         timeout: how many seconds each task may take, from its start.
         total_timeout: how many seconds the run may take, from the first `next()` or `with`.

@@ -8,6 +8,7 @@ from queue import Empty
 from typing import Any
 
 from ._caller import PATIENCE, Caller
+from ._daemons import DAEMON
 from ._drive import Begin
 from ._engage import Engagement
 from ._reading import Reading
@@ -134,4 +135,4 @@ class ThreadReading(Reading):
         if os.getpid() != self.home or self._finished:
             return
         self.halt(PATIENCE)
-        threading.Thread(target=self.join, name="concurkit-finish", daemon=True).start()
+        threading.Thread(target=self.join, name="concurkit-finish", daemon=DAEMON).start()

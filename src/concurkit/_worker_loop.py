@@ -9,6 +9,8 @@ from contextvars import Context
 from types import CoroutineType
 from typing import TYPE_CHECKING, Any
 
+from ._daemons import DAEMON
+
 if TYPE_CHECKING:
     import asyncio
 
@@ -45,7 +47,7 @@ def _finish_elsewhere(coroutine: CoroutineType[Any, Any, Any], context: Context)
         finally:
             close_loop()
 
-    thread = threading.Thread(target=run, name="concurkit-loop", daemon=True)
+    thread = threading.Thread(target=run, name="concurkit-loop", daemon=DAEMON)
     thread.start()
     thread.join()
     value, error = box[0]

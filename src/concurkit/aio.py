@@ -361,9 +361,9 @@ async def run_concurrently(
             takes no argument, sync or async, or, in async mode, a coroutine object. A list, tuple
             or mapping is checked whole before anything starts, an iterator while it is read.
         mode: where the tasks run: "async" (in the caller's own loop), "thread", "process",
-            "serial" (one after another, in one thread), or an executor of concurkit's, which then
-            stays open. "auto", the default, is "async" if the first task is an async function,
-            else "thread".
+            "interpreter" (from Python 3.14 on), "serial" (one after another, in one thread), or an
+            executor of concurkit's, which then stays open. "auto", the default, is "async" if the
+            first task is an async function, else "thread".
         max_workers: how many tasks may run at once. By default `cpu_count()` on processes,
             `min(32, cpu_count() + 4)` on threads, 100 in async mode.
         timeout: how many seconds each task may take, from its start; by default there is no

@@ -17,6 +17,7 @@ from typing import Any
 
 from .._batch import OVERDUE, STOPPING, Batch, Job, Progress, Report, Stopped, clock, run
 from .._cpus import cpu_count
+from .._daemons import DAEMON
 from .._task import shown
 from .._worker_loop import loop_for_now
 from ..exceptions import TaskCancelledError, WorkerCrashedError
@@ -71,7 +72,9 @@ class GivenExecutor:
     ) -> list[Flight]:
         """Submit batches; what is refused has failed, all of it if that was the first."""
         if self._thread is None:
-            self._thread = threading.Thread(target=self._serve, name="concurkit-given", daemon=True)
+            self._thread = threading.Thread(
+                target=self._serve, name="concurkit-given", daemon=DAEMON
+            )
             self._thread.start()
         flights: list[Flight] = []
         for batch, _ in batches:

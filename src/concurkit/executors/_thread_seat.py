@@ -11,6 +11,7 @@ from typing import Any
 
 from .._batch import OVERDUE, STOPPING, Batch, Job, Progress, Report, clock, run
 from .._belongings import Belongings
+from .._daemons import DAEMON
 from .._setup import NOTHING, Setup
 from ..exceptions import InitializerError, TaskCancelledError
 from ._flight import Claim, Ended, GaveBack, Still, Tell, Unfit
@@ -228,7 +229,7 @@ def start_threads(seats: Sequence[ThreadSeat]) -> None:
         except BaseException as error:
             trouble.append(error)
 
-    starter = threading.Thread(target=start, name="concurkit-starter", daemon=True)
+    starter = threading.Thread(target=start, name="concurkit-starter", daemon=DAEMON)
     starter.start()
     starter.join()
     if trouble:

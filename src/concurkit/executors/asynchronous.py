@@ -14,6 +14,7 @@ import anyio
 from .._arguments import check_workers
 from .._batch import Batch, Job, Stopped, inside, task_context
 from .._cpus import default_workers
+from .._daemons import DAEMON
 from .._setup import Setup
 from .._task import Task, shown
 from . import _exit
@@ -162,7 +163,7 @@ class _LoopThread:
                 raise RuntimeError(SHUT_DOWN)
             if self._thread is None:
                 self._thread = threading.Thread(
-                    target=self._run, name="concurkit-loop", daemon=True
+                    target=self._run, name="concurkit-loop", daemon=DAEMON
                 )
                 self._thread.start()
                 self._ready.wait()

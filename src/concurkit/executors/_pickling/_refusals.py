@@ -10,7 +10,9 @@ from ...exceptions import ResultNotPicklableError, TaskNotPicklableError
 from ._pickle import culprit, dumps
 
 
-def unsendable(item: Any, job: Job, error: BaseException) -> TaskNotPicklableError:
+def unsendable(
+    item: Any, job: Job, error: BaseException, place: str = "process"
+) -> TaskNotPicklableError:
     """The error of a task that can't be pickled."""
     fn = item.fn if job.fn is None else job.fn
     args, kwargs = (item.args, item.kwargs) if job.fn is None else (item, {})
@@ -24,7 +26,7 @@ def unsendable(item: Any, job: Job, error: BaseException) -> TaskNotPicklableErr
     else:
         where = _culprit_beside(args, kwargs, job)
     refused = TaskNotPicklableError(
-        f"task {name} can't be sent to another process: {where} can't be pickled ({error}). "
+        f"task {name} can't be sent to another {place}: {where} can't be pickled ({error}). "
         "Pass plain data and make the rest in the task, or use mode='thread'."
     )
     refused.__cause__ = error
@@ -47,30 +49,32 @@ def _fails(value: Any) -> bool:
     return False
 
 
-def unreadable_result(error: BaseException) -> ResultNotPicklableError:
+def unreadable_result(error: BaseException, place: str = "process") -> ResultNotPicklableError:
     """The error of a task whose result, pickled, can't be rebuilt here."""
     refused = ResultNotPicklableError(
-        f"the result can't be rebuilt in the caller's process ({type(error).__name__}: {error}). "
+        f"the result can't be rebuilt in the caller's {place} ({type(error).__name__}: {error}). "
         "Return plain data, or use mode='thread'."
     )
     refused.__cause__ = error
     return refused
 
 
-def unreadable_task(error: BaseException) -> BaseException:
+def unreadable_task(error: BaseException, place: str = "process") -> TaskNotPicklableError:
     """In the worker: the error of a task that can't be rebuilt there."""
     wrapped = TaskNotPicklableError(
-        f"the task can't be rebuilt in the worker's process ({type(error).__name__}: {error}). "
+        f"the task can't be rebuilt in the worker's {place} ({type(error).__name__}: {error}). "
         "Its module must be importable there, and its arguments must survive pickling."
     )
     wrapped.__cause__ = error
     return wrapped
 
 
-def unreturnable(value: Any, reason: BaseException) -> ResultNotPicklableError:
+def unreturnable(
+    value: Any, reason: BaseException, place: str = "process"
+) -> ResultNotPicklableError:
     """The error of a task whose result can't be pickled."""
     error = ResultNotPicklableError(
-        "the result can't be sent back to the caller's process: "
+        f"the result can't be sent back to the caller's {place}: "
         f"{culprit(value, 'result')} can't be pickled ({reason}). "
         "Return plain data, or use mode='thread'."
     )

@@ -17,6 +17,7 @@ from . import _parcel
 from ._flight import ProcessFlight, place
 from ._plan import Plan
 from ._seat import ProcessSeat
+from ._start import check_possible
 from ._store import Store
 
 
@@ -64,6 +65,7 @@ class ProcessExecutor(PoolExecutor):
         inner_threads: InnerThreads = "auto",
         propagate: Iterable[ContextVar[Any]] = (),
     ) -> None:
+        check_possible()
         self.max_workers: int = check_workers(max_workers) or default_workers("process")
         self.propagate: tuple[ContextVar[Any], ...] = variables(propagate)
         plan = Plan.check(

@@ -17,14 +17,14 @@ from ...exceptions import (
     WorkerCrashedError,
 )
 from .._flight import Claim, Ended, GaveBack, Still, Tell, Unfit
-from .._pickling._pickle import dumps, dumps_items, unpack_error
+from .._pickling._pickle import dumps_items, unpack_error
 from .._pickling._refusals import unreadable_result, unsendable
+from .._pickling._settings import remember, setting_of
 from .._pool import Crew
 from . import _parcel, _returns
 from ._ledger import Ledger
-from ._relay import outlook
 from ._store import Hold, Store
-from ._wire import BATCH, EXACT, FAST, PARCEL, SINGLE, TASKS, TIMED, remember
+from ._wire import BATCH, EXACT, FAST, PARCEL, SINGLE, TASKS, TIMED
 
 if TYPE_CHECKING:
     from ._seat import ProcessSeat
@@ -33,7 +33,6 @@ if TYPE_CHECKING:
 _LOOKED_THROUGH = 32
 
 _ids = itertools.count(1)
-_tokens = itertools.count(1)
 
 
 class ProcessFlight:
@@ -74,7 +73,7 @@ class ProcessFlight:
         Unless *alone*, `place` must follow.
         """
         try:
-            self._setting()
+            setting_of(self.job)
             self._pickle()
             if alone:
                 place([self])
@@ -119,7 +118,7 @@ class ProcessFlight:
         if self._claim is not None and not self._claim():
             return None
         job = self.job
-        token, setting = self._setting()
+        token, setting = setting_of(job)
         if token in known:
             setting = b""
         else:
@@ -132,16 +131,6 @@ class ProcessFlight:
         if self.hold is not None:
             items = _parcel.seal(self.hold.places, items)
         return b"".join((head, setting, items))
-
-    def _setting(self) -> tuple[int, bytes]:
-        """What the run's tasks have in common as bytes, made once, and a number to know it by."""
-        found = self.job.kept.get("setting")
-        if found is None:
-            job = self.job
-            variables = [(one, job.context[one]) for one in job.propagate if one in job.context]
-            data = dumps((job.fn, variables, outlook()))
-            found = job.kept["setting"] = (next(_tokens), data)
-        return found
 
     def _refuse(self, error: BaseException) -> None:
         """The batch can't be sent: one task has failed, several are tried one by one."""

@@ -7,6 +7,7 @@ import threading
 from collections import deque
 from typing import Any
 
+from ..._daemons import DAEMON
 from . import _pipe
 
 
@@ -41,7 +42,7 @@ class Outbox:
         rest = self._send_what_fits()
         if rest:
             self._busy = True
-            threading.Thread(target=self._send_all, args=(rest,), daemon=True).start()
+            threading.Thread(target=self._send_all, args=(rest,), daemon=DAEMON).start()
 
     def _send_what_fits(self) -> bytes | memoryview:
         """Send until the pipe is full; returns what is left of the message that does not fit."""

@@ -8,9 +8,8 @@ from typing import NamedTuple
 from ..._arguments import whole
 from ..._inner_threads import InnerThreads, check_inner_threads, inner_environ
 from ..._setup import Setup
-from ..._task import name_of, shown
-from ...exceptions import TaskNotPicklableError
-from .._pickling._pickle import culprit, dumps
+from ..._task import shown
+from .._pickling._settings import packed_setup
 from . import _start
 from ._memory import can_tell, check_size
 from ._wire import WorkerTerms
@@ -50,7 +49,7 @@ class Plan(NamedTuple):
         """A plan from the caller's arguments."""
         return cls(
             method=_method(start_method),
-            setup=_packed(Setup.check(initializer, initargs)),
+            setup=packed_setup(Setup.check(initializer, initargs)),
             max_tasks=None
             if max_tasks_per_child is None
             else whole(max_tasks_per_child, "max_tasks_per_child", "None"),
@@ -86,17 +85,3 @@ def _limit(value: object) -> int | None:
             name="psutil",
         )
     return size
-
-
-def _packed(setup: Setup) -> bytes:
-    if setup.initializer is None:
-        return b""
-    try:
-        return dumps(tuple(setup))
-    except Exception as error:
-        name = name_of(setup.initializer)
-        where = culprit(tuple(setup), "(initializer, initargs)")
-        raise TaskNotPicklableError(
-            f"the initializer {name} can't be sent to another process: {where} can't be pickled "
-            f"({error}). Pass plain data in initargs and make the rest in the initializer."
-        ) from error

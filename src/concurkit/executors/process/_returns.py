@@ -8,15 +8,14 @@ from __future__ import annotations
 
 import mmap
 import os
-import pickle
 from collections.abc import Sequence
 from contextlib import suppress
 from pickle import PickleBuffer
 from typing import Any
 
 from ..._batch import Progress
-from .._pickling._pickle import LARGE, dumps, loads, pack_error, plain
-from .._pickling._refusals import unreturnable
+from .._pickling._pickle import LARGE, dumps, loads
+from .._pickling._records import Content, plain_record, records
 from . import _parcel
 from ._ledger import SIZE, Ledger
 from ._parcel import BYTES, OWN, Place
@@ -47,11 +46,6 @@ def number_of(record: bytes | memoryview) -> int:
     return int.from_bytes(record[_HEAD : _HEAD + _NUMBER], "little")
 
 
-def plain_record(position: int, stream: bytes) -> bytes:
-    """A record of what was pickled in one piece."""
-    return position.to_bytes(_HEAD, "little") + stream
-
-
 # ---- the worker's side --------------------------------------------------------------------------
 
 
@@ -67,30 +61,9 @@ class Returns:
 
     def records(self, progress: Progress, first: int) -> list[bytes]:
         """What ended since the task at *first*, in as few records as will do."""
-        values, ends = progress.values[first:], progress.ends[first:]
-        failures = {at: error for at, error in progress.failures if at >= first}
-        if not failures:
-            if plain(values) and not (len(values) == 1 and _is_long(values[0])):
-                # One pickle for all: none of them can fail to be rebuilt.
-                data = pickle.dumps((values, None, ends), pickle.HIGHEST_PROTOCOL)
-                return [plain_record(first, data)]
-        return [
-            self._one(first + i, value, failures.get(first + i), ends[i : i + 1])
-            for i, value in enumerate(values)
-        ]
+        return records(progress, first, self._record, _is_long)
 
-    def _one(
-        self, position: int, value: Any, error: BaseException | None, ends: list[float]
-    ) -> bytes:
-        """What one task came to; a result that can't be pickled is a failure."""
-        if error is None:
-            try:
-                return self._record(position, ([value], None, ends))
-            except BaseException as reason:
-                error = unreturnable(value, reason)
-        return plain_record(position, dumps(([None], pack_error(error), ends)))
-
-    def _record(self, position: int, content: tuple[list[Any], Any, list[float]]) -> bytes:
+    def _record(self, position: int, content: Content) -> bytes:
         values, wire, ends = content
         if self._ledger.fd < 0:
             return plain_record(position, dumps(content))
@@ -150,9 +123,9 @@ def _is_long(value: Any) -> bool:
 # ---- the parent's side --------------------------------------------------------------------------
 
 
-def open_record(ledger: Ledger, record: bytes | memoryview) -> tuple[list[Any], Any, list[float]]:
+def open_record(ledger: Ledger, record: bytes | memoryview) -> Content:
     """What a record says."""
-    found: tuple[list[Any], Any, list[float]]
+    found: Content
     if not is_large(record):
         found = loads(record[_HEAD:])
         return found

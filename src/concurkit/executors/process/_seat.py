@@ -11,17 +11,18 @@ from multiprocessing import connection
 from typing import Any, cast
 
 from ..._batch import Report, clock
+from ..._daemons import DAEMON
 from ...exceptions import InitializerError, WorkerCrashedError
 from .. import _exit
 from .._forks import Fork, wait_for_forks
 from .._pickling._pickle import Wire, loads, unpack_error
 from .._pool import Crew
+from .._relay import replay
 from . import _ledger, _pipe, _returns, _wire, _worker
 from ._flight import ProcessFlight
 from ._memory import resident
 from ._outbox import Outbox
 from ._plan import Plan
-from ._relay import replay
 from ._start import SeatContext
 from ._store import Hold, Store
 
@@ -73,7 +74,7 @@ class ProcessSeat:
         self._holds: dict[int, Hold] = {}
         self._fork = Fork() if plan.method == "fork" else None
         self._thread = threading.Thread(
-            target=self._live, name=f"concurkit {self.name}", daemon=True
+            target=self._live, name=f"concurkit {self.name}", daemon=DAEMON
         )
         try:
             self._thread.start()
@@ -223,7 +224,7 @@ class ProcessSeat:
         if self._kill:
             self.kill()
         if self._plan.max_memory is not None:
-            threading.Thread(target=self._watch_memory, daemon=True).start()
+            threading.Thread(target=self._watch_memory, daemon=DAEMON).start()
         return results
 
     def _watch_memory(self) -> None:
@@ -382,7 +383,7 @@ class ProcessSeat:
         if self._pool is not None:
             # A thread that a task started and left may keep the process from ending by itself.
             killer = threading.Timer(_PATIENCE, self.kill)
-            killer.daemon = True
+            killer.daemon = DAEMON
             killer.start()
             self._pool.shutdown(wait=True)
             killer.cancel()

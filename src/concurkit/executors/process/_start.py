@@ -20,6 +20,9 @@ from multiprocessing import connection, context, process  # pyright: ignore[repo
 from types import FunctionType, SimpleNamespace
 from typing import Any, cast
 
+from ..._daemons import DAEMON
+from ...exceptions import ModeUnavailableError
+
 METHODS = tuple(multiprocessing.get_all_start_methods())
 
 
@@ -28,8 +31,19 @@ def default_method() -> str:
     return "forkserver" if "forkserver" in METHODS else "spawn"
 
 
+def check_possible() -> None:
+    """Raise ModeUnavailableError where the standard process pools don't work."""
+    if not DAEMON:
+        raise ModeUnavailableError(
+            "process mode can't run inside a task of interpreter mode: Python's process pools need "
+            "daemon threads, which a sub-interpreter may not have. Use mode='thread' or "
+            "mode='interpreter' inside the task, or mode='process' for the outer run."
+        )
+
+
 def start_server() -> None:
     """Start the fork server, if there is to be one; what goes wrong shows when it is needed."""
+    check_possible()
     if sys.platform != "win32" and default_method() == "forkserver":
         with contextlib.suppress(OSError):
             _server.ensure_running()

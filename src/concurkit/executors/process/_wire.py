@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import struct
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 
 class WorkerTerms(NamedTuple):
@@ -41,19 +41,6 @@ RECALL = struct.Struct("<QB")
 REPLY = struct.Struct("<BQQdd")
 PART, END, KEPT, UNREAD, UNFIT, SPENT, LOG, LETGO = range(8)
 LENGTH = 8
-
-# A run's setting is sent to a worker once; so many are kept there.
-_REMEMBERED = 16
-
-
-def remember(functions: dict[int, Any], token: int, value: Any) -> None:
-    """Keep what a run's setting is known by; the oldest goes when there are many.
-
-    Both sides do this for the same messages in the same order, so each knows what the other has.
-    """
-    functions[token] = value
-    if len(functions) > _REMEMBERED:
-        del functions[next(iter(functions))]
 
 
 def records(message: bytes | bytearray) -> list[memoryview]:

@@ -7,7 +7,6 @@ this process dies in the next instant stands in the ledger: see `_ledger`.
 
 from __future__ import annotations
 
-import faulthandler
 import os
 import signal
 import sys
@@ -20,14 +19,17 @@ from multiprocessing import connection, current_process, parent_process
 from typing import Any
 
 from ..._batch import Job, Progress, clock, run_quickly, run_some, worker_context
+from ..._daemons import DAEMON
 from ..._outside import of_process
 from ..._setup import Setup
 from .._pickling._pickle import dumps, loads, pack_error
 from .._pickling._refusals import unreadable_task
+from .._pickling._settings import remember
+from .._relay import Relay, apply
+from .._windows import first_window, next_window
 from . import _ledger, _pipe
 from ._lent import Lent
 from ._memory import peak, resident
-from ._relay import Relay, apply
 from ._returns import Returns, is_large
 from ._wire import (
     BATCH,
@@ -50,12 +52,7 @@ from ._wire import (
     UNFIT,
     UNREAD,
     WorkerTerms,
-    remember,
 )
-
-# Tasks below this are accounted for in windows, of about so many seconds of work.
-_TINY = 2e-6
-_WINDOW = 100e-6
 
 # How often the memory is looked at while a task runs, in seconds.
 _LOOK_EVERY = 0.25
@@ -95,8 +92,8 @@ class _Worker:
     def serve(self) -> None:
         # A thread for each: one that waits for both would leave a message that came along with
         # another one unread.
-        threading.Thread(target=self._watch, name="concurkit-parent", daemon=True).start()
-        threading.Thread(target=self._obey, name="concurkit-control", daemon=True).start()
+        threading.Thread(target=self._watch, name="concurkit-parent", daemon=DAEMON).start()
+        threading.Thread(target=self._obey, name="concurkit-control", daemon=DAEMON).start()
         try:
             if not self._set_up():
                 return
@@ -206,7 +203,7 @@ class _Worker:
         start = now = progress.since
         unsent: list[bytes] = []
         most = self._terms.max_memory
-        size = 1 if job.exact or hint >= _TINY or most is not None else 32
+        size = first_window(hint, job.exact or most is not None)
         busy = 0.0
         while True:
             while ledger.hold:  # the parent is about to kill: what has not started must not start
@@ -234,7 +231,7 @@ class _Worker:
                 self._send(KEPT, flight, progress.todo.take_back(), 0.0, 0.0, [])
                 break
             if not job.exact:
-                size = _window(size, took / count)
+                size = next_window(size, took / count)
             now = clock()
         count = len(values)
         if self._left is not None:
@@ -327,15 +324,10 @@ class _Worker:
 def _dump_stack_to(file: int) -> None:
     """Have faulthandler write there what a segfault or an abort interrupts."""
     if file >= 0:
+        import faulthandler  # which a sub-interpreter that has processes can't import
+
         options: dict[str, Any] = {"c_stack": False} if sys.version_info >= (3, 14) else {}
         faulthandler.enable(file, all_threads=False, **options)
-
-
-def _window(size: int, each: float) -> int:
-    """How many tasks to account for together next: 1 unless they are tiny."""
-    if each >= _TINY:
-        return 1
-    return max(1, min(size * 8, int(_WINDOW / max(each, 1e-8))))
 
 
 _workers: list[_Worker] = []  # the last is this process's; a forked one has its parent's too

@@ -15,7 +15,7 @@ from collections.abc import Callable, Iterable
 from contextvars import Context
 from typing import Any, NamedTuple
 
-from .._pickling._pickle import dumps, loads
+from ._pickling._pickle import dumps, loads
 
 _Filter = tuple[Any, ...]
 
