@@ -19,7 +19,7 @@ from typing import Any
 
 import pytest
 import sample_tasks
-from executor_kit import LONG, MAKE, ONE, OVERLAPPING, Gate, lines, read_all
+from executor_kit import LONG, MAKE, ONE, OVERLAPPING, Gate, lines, read_all, wait_until
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -96,7 +96,7 @@ def test_a_timeout_is_for_a_buffer_too(mode: str, tmp_path: Path) -> None:
 
         found = read_all(results)
         (tmp_path / "go").touch()
-    assert [RunTimeoutError] * 3 == [kind for kind, _ in found]
+    assert [RunTimeoutError] * 4 == [kind for kind, _ in found]  # one for what was not read
 
 
 # ---- its end ------------------------------------------------------------------------------------
@@ -170,11 +170,12 @@ def test_shutdown_waits_for_what_is_about_to_start(
 
 
 @OVERLAPPING
-def test_shutdown_can_cancel_a_map(mode: str, tmp_path: Path) -> None:
+@pytest.mark.parametrize("options", [{}, {"buffersize": 10}, {"chunksize": 10}])
+def test_shutdown_can_cancel_a_map(mode: str, options: dict[str, Any], tmp_path: Path) -> None:
     """What runs ends well, what waits is cancelled, and each has its result or its error."""
     gate = Gate(tmp_path)
     executor = ONE[mode]()
-    results = gate.map(executor, 30)
+    results = gate.map(executor, 30, **options)
 
     executor.shutdown(wait=False, cancel_futures=True)
     gate.open()
@@ -182,8 +183,23 @@ def test_shutdown_can_cancel_a_map(mode: str, tmp_path: Path) -> None:
 
     first, *rest = read_all(results)
     assert 0 == first
-    assert [CancelledError] * 29 == [kind for kind, _ in rest]
+    assert {CancelledError} == {kind for kind, _ in rest}
+    assert options.get("buffersize", 29) == len(rest)  # the last for what was not read
     assert [] == gate.passed
+
+
+def test_a_cancelled_buffer_is_never_cut_short(mode: str) -> None:
+    """Though all that it held had ended."""
+    executor = MAKE[mode]()
+    results = executor.map(sample_tasks.give, count(), buffersize=2)
+    executor.submit(sample_tasks.nothing).result(LONG)
+    time.sleep(0.2)
+    executor.shutdown(cancel_futures=True)
+
+    found = read_all(results)
+
+    assert [0, 1] == found[:2]
+    assert found[2:], "an end where there was none"
 
 
 @OVERLAPPING
@@ -266,4 +282,6 @@ def test_ctrl_c_breaks_into_the_wait_for_a_result(mode: str, tmp_path: Path) -> 
             next(results)
         timer.join()
         gate.open()
-    assert [] == gate.passed
+        executor.submit(sample_tasks.nothing).result(LONG)
+        time.sleep(0.2)
+        assert [] == gate.passed
