@@ -23,7 +23,7 @@ from executor_kit import LONG, MAKE, ONE, OVERLAPPING, Gate, lines, read_all, wa
 from hypothesis import given
 from hypothesis import strategies as st
 
-from concurkit import SerialExecutor
+from concurkit import ProcessExecutor, SerialExecutor
 from concurkit._map_run import MapRun
 from concurkit._map_turns import Raised, Turns
 from concurkit.exceptions import RunTimeoutError
@@ -145,28 +145,40 @@ def test_shutdown_amid_a_buffer_is_an_error_and_no_end(mode: str) -> None:
 
 
 @OVERLAPPING
+@pytest.mark.parametrize("read_before", [0, 1])
 def test_shutdown_waits_for_what_is_about_to_start(
-    mode: str, monkeypatch: pytest.MonkeyPatch
+    mode: str, read_before: int, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Input that was read before, though its calls were not handed over yet."""
     executor = MAKE[mode]()
-    results = executor.map(sample_tasks.give, count(), buffersize=2)
     end = threading.Thread(target=executor.shutdown)
     supply = MapRun._supply
 
     def supply_late(run: MapRun, items: list[Any]) -> Any:
-        if end.ident is None:
+        if not drawn.pop(0):
             end.start()
             end.join(0.3)
             assert end.is_alive()
         return supply(run, items)
 
+    drawn = [*[True] * read_before, False, True, True, True]
     monkeypatch.setattr(MapRun, "_supply", supply_late)
-    assert [0, 1, 2] == [next(results) for _ in range(3)]
+    results = executor.map(sample_tasks.give, count(), buffersize=2)
+    submitted = 2 + read_before
+    assert list(range(submitted)) == [next(results) for _ in range(submitted)]
     with pytest.raises(RuntimeError, match="shut down"):
         next(results)
     end.join(LONG)
     assert not end.is_alive()
+
+
+def test_a_map_that_outlasts_its_executor_keeps_the_workers() -> None:
+    """None is started anew for what is left."""
+    executor = ProcessExecutor(2)
+    workers = executor.map(sample_tasks.pid_later, [0.01] * 30)
+    executor.shutdown()
+
+    assert len(set(workers)) <= 2
 
 
 @OVERLAPPING
