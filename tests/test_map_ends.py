@@ -23,7 +23,7 @@ from executor_kit import LONG, MAKE, ONE, OVERLAPPING, Gate, lines, read_all, wa
 from hypothesis import given
 from hypothesis import strategies as st
 
-from concurkit import SerialExecutor
+from concurkit import ProcessExecutor, SerialExecutor
 from concurkit._map_run import MapRun
 from concurkit._map_turns import Raised, Turns
 from concurkit.exceptions import RunTimeoutError
@@ -71,8 +71,10 @@ def test_results_behind_one_that_was_late_can_be_read(mode: str, tmp_path: Path)
     """They were there in time."""
     gate = Gate(tmp_path)
     with MAKE[mode]() as executor:
-        results = gate.map(executor, 6, timeout=1.0)
+        results: Any = gate.map(executor, 6, timeout=LONG)
         wait_until(lambda: len(gate.passed) == 5)
+        executor.submit(sample_tasks.nothing).result(LONG)  # behind them: their results are here
+        results._reading._deadline = time.monotonic()
         with pytest.raises(RunTimeoutError):
             next(results)
         assert [1, 2, 3, 4, 5] == list(results)
@@ -96,7 +98,7 @@ def test_a_timeout_is_for_a_buffer_too(mode: str, tmp_path: Path) -> None:
 
         found = read_all(results)
         (tmp_path / "go").touch()
-    assert [RunTimeoutError] * 3 == [kind for kind, _ in found]
+    assert [RunTimeoutError] * 4 == [kind for kind, _ in found]  # one for what was not read
 
 
 # ---- its end ------------------------------------------------------------------------------------
@@ -145,45 +147,75 @@ def test_shutdown_amid_a_buffer_is_an_error_and_no_end(mode: str) -> None:
 
 
 @OVERLAPPING
+@pytest.mark.parametrize("read_before", [0, 1])
 def test_shutdown_waits_for_what_is_about_to_start(
-    mode: str, monkeypatch: pytest.MonkeyPatch
+    mode: str, read_before: int, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Input that was read before, though its calls were not handed over yet."""
     executor = MAKE[mode]()
-    results = executor.map(sample_tasks.give, count(), buffersize=2)
     end = threading.Thread(target=executor.shutdown)
     supply = MapRun._supply
 
     def supply_late(run: MapRun, items: list[Any]) -> Any:
-        if end.ident is None:
+        if not drawn.pop(0):
             end.start()
             end.join(0.3)
             assert end.is_alive()
         return supply(run, items)
 
+    drawn = [*[True] * read_before, False, True, True, True]
     monkeypatch.setattr(MapRun, "_supply", supply_late)
-    assert [0, 1, 2] == [next(results) for _ in range(3)]
+    results = executor.map(sample_tasks.give, count(), buffersize=2)
+    submitted = 2 + read_before
+    assert list(range(submitted)) == [next(results) for _ in range(submitted)]
     with pytest.raises(RuntimeError, match="shut down"):
         next(results)
     end.join(LONG)
     assert not end.is_alive()
 
 
+def test_a_map_that_outlasts_its_executor_keeps_the_workers() -> None:
+    """None is started anew for what is left."""
+    executor = ProcessExecutor(2)
+    workers = executor.map(sample_tasks.pid_later, [0.01] * 30)
+    executor.shutdown()
+
+    assert len(set(workers)) <= 2
+
+
 @OVERLAPPING
-def test_shutdown_can_cancel_a_map(mode: str, tmp_path: Path) -> None:
+@pytest.mark.parametrize("options", [{}, {"buffersize": 10}, {"chunksize": 10}])
+def test_shutdown_can_cancel_a_map(mode: str, options: dict[str, Any], tmp_path: Path) -> None:
     """What runs ends well, what waits is cancelled, and each has its result or its error."""
     gate = Gate(tmp_path)
     executor = ONE[mode]()
-    results = gate.map(executor, 30)
+    results: Any = gate.map(executor, 30, **options)
+    flights = results._reading._drive.schedule._flights
 
     executor.shutdown(wait=False, cancel_futures=True)
+    wait_until(lambda: [1] == [one.kept for one in list(flights.values())])  # the rest came back
     gate.open()
     executor.shutdown()
 
     first, *rest = read_all(results)
     assert 0 == first
-    assert [CancelledError] * 29 == [kind for kind, _ in rest]
+    assert {CancelledError} == {kind for kind, _ in rest}
+    assert options.get("buffersize", 29) == len(rest)  # the last for what was not read
     assert [] == gate.passed
+
+
+def test_a_cancelled_buffer_is_never_cut_short(mode: str) -> None:
+    """Though all that it held had ended."""
+    executor = MAKE[mode]()
+    results = executor.map(sample_tasks.give, count(), buffersize=2)
+    executor.submit(sample_tasks.nothing).result(LONG)
+    time.sleep(0.2)
+    executor.shutdown(cancel_futures=True)
+
+    found = read_all(results)
+
+    assert [0, 1] == found[:2]
+    assert found[2:], "an end where there was none"
 
 
 @OVERLAPPING
@@ -266,4 +298,6 @@ def test_ctrl_c_breaks_into_the_wait_for_a_result(mode: str, tmp_path: Path) -> 
             next(results)
         timer.join()
         gate.open()
-    assert [] == gate.passed
+        executor.submit(sample_tasks.nothing).result(LONG)
+        time.sleep(0.2)
+        assert [] == gate.passed

@@ -118,8 +118,8 @@ class MapReading(MapRun):
         items, error = self._draw(room)
         if error is not None or len(items) < room:
             self._more = False
+            self._end_error = error
         self._submitted += len(items)
-        self._end_error = error
         self._tell(*self._supply(items))
         if error is not None and not isinstance(error, Exception):
             raise error

@@ -178,8 +178,10 @@ class MapRun:
         self._caller.put(None)
 
     def drain(self) -> None:
-        """Cancel what has not started."""
-        self._more = False
+        """Cancel what has not started; input that was not read is an error, and no end."""
+        if self._more:
+            self._more = False
+            self._end_error = self._why()
         drive = self._drive
         if drive is not None:
             drive.tell(Drain())
