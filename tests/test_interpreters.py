@@ -421,7 +421,7 @@ LEFT_OPEN = """
     from concurkit import InterpreterExecutor
 
     executor = InterpreterExecutor(2)
-    print(executor.submit(abs, -1).result())
+    print(executor.submit(abs, -1).result(), flush=True)
     executor.submit(print, "the last")
 """
 
