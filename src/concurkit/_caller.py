@@ -96,8 +96,8 @@ class Caller:
     @contextmanager
     def listening(self) -> Generator[None]:
         """Take Ctrl-C at moments of ours: from the inbox, or inside the caller's own code."""
-        # Only the main thread may ask: a sub-interpreter, which never runs in that, would be given an
-        # object of another interpreter's.
+        # Only the main thread may ask: a sub-interpreter, which never runs in that, would be given
+        # an object of another interpreter's.
         elsewhere = threading.current_thread() is not threading.main_thread()
         previous = None if elsewhere else signal.getsignal(signal.SIGINT)
         if not callable(previous):

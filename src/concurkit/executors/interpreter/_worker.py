@@ -253,7 +253,7 @@ def _hide_signals() -> None:
     Python keeps them for the whole process and gives them to any interpreter that asks, as trio
     does. There they are objects of another interpreter's, with counts that two change at a time.
     """
-    signal.getsignal = _not_ours
+    signal.getsignal = _not_ours  # type: ignore[assignment]
 
 
 def _not_ours(_: int) -> None:
