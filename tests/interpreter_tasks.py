@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 import os
+import signal
 import sys
 import threading
 import time
@@ -71,6 +72,11 @@ def log(number: int) -> None:
     """Log and warn."""
     logging.getLogger("tasks").warning("task %d", number)
     warnings.warn(f"careful, {number}", UserWarning, stacklevel=2)
+
+
+def handler_of(number: int) -> str:
+    """Return what Python says that a signal is handled by."""
+    return repr(signal.getsignal(number))
 
 
 def leave_a_thread(go: str) -> str:

@@ -7,6 +7,7 @@ from __future__ import annotations
 import doctest
 import importlib
 import os
+import signal
 import subprocess
 import sys
 import textwrap
@@ -138,6 +139,30 @@ def test_a_script_needs_no_guard_and_sees_what_its_tasks_print() -> None:
     said = "task 1\ntask 2\n[3, 6]\n[3]\ntask 4\nwhich is there before the executor is closed\n"
 
     assert (0, said, "") == run_script(SCRIPT)
+
+
+@newer
+def test_tasks_do_not_get_hold_of_the_callers_signal_handlers() -> None:
+    """They are objects of another interpreter's, which crash the process sooner or later."""
+    assert callable(signal.getsignal(signal.SIGINT))
+
+    assert ["None"] == run_concurrently(
+        [Task(interpreter_tasks.handler_of, signal.SIGINT)], mode="interpreter"
+    )
+
+
+def test_runs_do_not_ask_for_signal_handlers_but_in_the_main_thread(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """Nor do runs inside tasks, before any task could be kept from it."""
+    monkeypatch.setattr(signal, "getsignal", fault)
+    found: list[Any] = []
+    thread = threading.Thread(target=lambda: found.extend(run_concurrently([sample_tasks.nothing])))
+
+    thread.start()
+    thread.join()
+
+    assert [None] == found
 
 
 @newer
@@ -421,7 +446,7 @@ LEFT_OPEN = """
     from concurkit import InterpreterExecutor
 
     executor = InterpreterExecutor(2)
-    print(executor.submit(abs, -1).result())
+    print(executor.submit(abs, -1).result(), flush=True)
     executor.submit(print, "the last")
 """
 

@@ -96,8 +96,11 @@ class Caller:
     @contextmanager
     def listening(self) -> Generator[None]:
         """Take Ctrl-C at moments of ours: from the inbox, or inside the caller's own code."""
-        previous = signal.getsignal(signal.SIGINT)
-        if threading.current_thread() is not threading.main_thread() or not callable(previous):
+        # Only the main thread may ask: a sub-interpreter, which never runs in that, would be given
+        # an object of another interpreter's.
+        elsewhere = threading.current_thread() is not threading.main_thread()
+        previous = None if elsewhere else signal.getsignal(signal.SIGINT)
+        if not callable(previous):
             yield
             return
         self._previous = previous

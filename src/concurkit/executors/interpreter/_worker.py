@@ -7,6 +7,7 @@ queue between interpreters can't be waited for but by asking again and again.
 from __future__ import annotations
 
 import os
+import signal
 import sys
 import threading
 from collections.abc import Sequence
@@ -246,6 +247,19 @@ def _threads_left(patience: float) -> bool:
     return False
 
 
+def _hide_signals() -> None:
+    """Have nobody here get hold of the main interpreter's signal handlers.
+
+    Python keeps them for the whole process and gives them to any interpreter that asks, as trio
+    does. There they are objects of another interpreter's, with counts that two change at a time.
+    """
+    signal.getsignal = _not_ours  # type: ignore[assignment]
+
+
+def _not_ours(_: int) -> None:
+    """Say what `getsignal` says of a handler that Python did not install."""
+
+
 def serve(
     tasks: Any,
     results: Any,
@@ -257,6 +271,7 @@ def serve(
     setup: bytes,
 ) -> None:
     """Be a worker from here to the end."""
+    _hide_signals()
     try:
         _Worker(tasks, results, wake, bell, Ledger(memory, token), name).serve(setup)
     finally:
