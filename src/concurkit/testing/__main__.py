@@ -47,8 +47,6 @@ def main(given: Sequence[str] | None = None) -> int:
     """
     options = arguments(given)
     reports: list[Report] = []
-    if "" not in sys.path:
-        sys.path.insert(0, "")  # a factory may lie in the directory of who calls
     for factory in options.factory:
         try:
             report = check_executor(

@@ -55,7 +55,9 @@ class Bench:
     @property
     def home(self) -> Path:
         """Where the packed factory lies."""
-        return next(one for one in (self.folder, *self.folder.parents) if (one / "factory").exists())
+        return next(
+            one for one in (self.folder, *self.folder.parents) if (one / "factory").exists()
+        )
 
     def takes(self, option: str) -> bool:
         """Whether the factory has a parameter of that name."""
@@ -114,9 +116,7 @@ class Bench:
             return End(future.result(timeout=max(0.0, until - time.monotonic())))
         except BaseException as error:
             if not future.done():
-                raise AssertionError(
-                    f"a future was not done within {self.patience:g} s"
-                ) from None
+                raise AssertionError(f"a future was not done within {self.patience:g} s") from None
             return End(error=error)
 
     def ends(self, futures: Iterable[Any]) -> list[End]:

@@ -100,7 +100,6 @@ class Isolated:
         while not answer.exists():
             code = process.poll()
             if code is not None and not answer.exists():
-                if os.environ.get("CK_DEBUG"): print((self._home / "told").read_text(), file=sys.stderr)
                 return {"detail": f"the caller died, {_ending(code)}"}
             if self._stop.is_set() or time.monotonic() > until:
                 return {"detail": f"hangs: not over after {limit:g} s"}

@@ -30,7 +30,7 @@ def give(value: Any) -> Any:
     return value
 
 
-def give_slowly(value: Any, seconds: float = 0.05) -> Any:
+def give_slowly(value: Any, seconds: float = 0.03) -> Any:
     """Return *value* after a while."""
     time.sleep(seconds)
     return value

@@ -51,6 +51,7 @@ class Report:
     Attributes:
         executor: what the executor calls itself.
         verdicts: one for each promise, in the order of the laws.
+        python: the Python and the system that it ran on.
 
     Example:
         >>> from concurkit.testing import Report, Verdict
@@ -61,6 +62,7 @@ class Report:
 
     executor: str
     verdicts: tuple[Verdict, ...]
+    python: str = ""
 
     @property
     def ok(self) -> bool:

@@ -2,6 +2,10 @@
 
 from __future__ import annotations
 
+import os
+import platform
+import sys
+import sysconfig
 import threading
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator
@@ -74,6 +78,8 @@ def found(factory: Factory | str) -> Factory:
                 f"the factory is {factory!r}; write where it is as 'package.module:name', "
                 "as in 'concurrent.futures:ThreadPoolExecutor'"
             )
+        if not {"", os.getcwd()} & set(sys.path):  # a command may not have put it there
+            sys.path.insert(0, os.getcwd())
         thing: Any = import_module(place)
         for part in name.split("."):
             thing = getattr(thing, part)
@@ -98,6 +104,13 @@ def chosen(laws: Iterable[int] | None, only: Iterable[str] | None) -> list[Check
     if strange := wanted - set(checks):
         raise ValueError(f"there is no check {min(strange)!r}; there are {', '.join(checks)}")
     return [one for name, one in checks.items() if name in wanted and one.law in wanted_laws]
+
+
+def _python() -> str:
+    """The Python and the system that this runs on."""
+    free = " free-threaded" if sysconfig.get_config_var("Py_GIL_DISABLED") else ""
+    name, version = platform.python_implementation(), platform.python_version()
+    return f"{name} {version}{free}, {platform.system()}"
 
 
 class _Session:
@@ -127,7 +140,8 @@ class _Session:
                 hand.join()
         if self._trouble:
             raise self._trouble[0]
-        return Report(self._executor, tuple(self._found[one.name] for one in self._checks))
+        verdicts = tuple(self._found[one.name] for one in self._checks)
+        return Report(self._executor, verdicts, _python())
 
     def _hands(self, first: Isolated) -> Iterator[Isolated]:
         yield first

@@ -15,7 +15,7 @@ _LEFT = " " * 10
 
 def text(report: Report) -> str:
     """One report: each law, its promises, and what happened where one is not kept."""
-    lines = [report.executor]
+    lines = [", ".join(filter(None, [report.executor, report.python]))]
     for law, title in LAWS.items():
         verdicts = report.of_law(law)
         if verdicts:

@@ -11,7 +11,6 @@ from typing import Any
 from .. import _probes
 from .._bench import Bench, End, shown
 from .._check import check
-from .results import need_map
 
 OTHERS = 7
 
@@ -80,22 +79,6 @@ def argument_that_does_not_pickle(bench: Bench) -> None:
 def argument_that_does_not_unpickle(bench: Bench) -> None:
     """A task whose argument can't be unpickled in the worker fails alone."""
     _alone(bench, _probes.give, _probes.Unreadable(), fails=False)
-
-
-@check(5)
-def map_goes_up_to_the_failure(bench: Bench) -> None:
-    """`map` gives the results before the one that failed, then its error."""
-    with bench.executor() as executor:
-        need_map(executor)
-        results = executor.map(int, ["1", "2", "three", "4"])
-        found: list[int] = []
-        try:
-            for value in results:
-                found.append(value)  # noqa: PERF402 - what came before the error counts
-        except ValueError:
-            assert found == [1, 2], f"before the error, map gave {found}"
-            return
-    raise AssertionError(f"map gave {found}, and no error")
 
 
 def _alone(bench: Bench, fn: Callable[..., Any], *args: Any, fails: bool = True) -> End:

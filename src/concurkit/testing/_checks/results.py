@@ -50,6 +50,22 @@ def worker_traceback(bench: Bench) -> None:
     assert "_the_innermost_function" in text, "the traceback does not name the task's own functions"
 
 
+@check(1)
+def map_goes_up_to_the_failure(bench: Bench) -> None:
+    """`map` gives the results before the task that failed, then its error."""
+    with bench.executor() as executor:
+        need_map(executor)
+        results = executor.map(int, ["1", "2", "three", "4"])
+        found: list[int] = []
+        try:
+            for value in results:
+                found.append(value)  # noqa: PERF402 - what came before the error counts
+        except ValueError:
+            assert found == [1, 2], f"before the error, map gave {found}"
+            return
+    raise AssertionError(f"map gave {found}, and no error")
+
+
 def need_map(executor: object) -> None:
     """Say "n/a" where there is no `map`."""
     if not hasattr(executor, "map"):
