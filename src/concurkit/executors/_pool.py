@@ -23,6 +23,7 @@ from .._task import Task
 from ..exceptions import InitializerError
 from . import _exit
 from ._flight import Claim, Ended, Flight, Tell, Unfit
+from ._kept_map import KeptMap
 
 P = ParamSpec("P")
 R = TypeVar("R")
@@ -240,7 +241,7 @@ class Crew:
         seat.close()
 
 
-class PoolExecutor(Executor):
+class PoolExecutor(KeptMap):
     """A `concurrent.futures.Executor` over a crew of seats.
 
     `mode`, `grain`, `ahead` and `strength` say how a run may use it; see `Terms`.

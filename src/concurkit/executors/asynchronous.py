@@ -5,7 +5,7 @@ from __future__ import annotations
 import threading
 import weakref
 from collections.abc import Callable, Coroutine, Generator, Mapping
-from concurrent.futures import Executor, Future
+from concurrent.futures import Future
 from contextlib import contextmanager
 from typing import Any, ParamSpec, TypeVar, overload
 
@@ -18,6 +18,7 @@ from .._setup import Setup
 from .._task import Task, shown
 from . import _exit
 from ._flight import Flight, Tell
+from ._kept_map import KeptMap
 from ._pool import settle
 from ._slot_flight import SlotFlight
 from ._slots import Slots
@@ -30,7 +31,7 @@ _PATIENCE = 1.0
 _SHORT = 0.05  # where it is known that one was abandoned and goes on
 
 
-class AsyncExecutor(Executor):
+class AsyncExecutor(KeptMap):
     """Runs tasks on an event loop; a `concurrent.futures.Executor`, and a `mode` that stays open.
 
     Async functions are awaited; sync ones run in threads, so that they don't block the loop.

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import weakref
 from collections.abc import Callable, Coroutine, Sequence
-from concurrent.futures import Executor, Future
+from concurrent.futures import Future
 from types import CoroutineType
 from typing import Any, ParamSpec, TypeVar, overload
 
@@ -25,12 +25,13 @@ from .._setup import NOTHING, Setup
 from .._worker_loop import finish
 from ..exceptions import InitializerError, TaskCancelledError
 from ._flight import Ended, Flight, GaveBack, Tell, Unfit
+from ._kept_map import KeptMap
 
 P = ParamSpec("P")
 R = TypeVar("R")
 
 
-class SerialExecutor(Executor):
+class SerialExecutor(KeptMap):
     """Runs each task where and when it is given; for debugging, and as the measure of the others.
 
     Args:

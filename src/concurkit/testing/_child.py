@@ -27,7 +27,7 @@ def verdict(bench: Bench, name: str) -> dict[str, Any]:
         outcome, detail = "n/a", str(reason)
     except AssertionError as failure:
         outcome, detail = "fails", str(failure) or "an assertion of its own failed"
-    except BaseException as error:  # noqa: BLE001 - whatever the executor throws is its verdict
+    except BaseException as error:  # whatever the executor throws is its verdict
         outcome, detail = "fails", f"raised {shown(error)}"
     return {
         "law": one.law,

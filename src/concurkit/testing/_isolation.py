@@ -114,7 +114,6 @@ class Isolated:
         (self._home / "factory").write_bytes((self._packed.folder / "factory").read_bytes())
         path = os.pathsep.join(entry or os.getcwd() for entry in sys.path)
         variables = os.environ | {MARK: self._mark, "PYTHONPATH": path}
-        more: dict[str, Any] = {} if os.name == "nt" else {"start_new_session": True}
         with (self._home / "told").open("wb") as told:
             self._process = subprocess.Popen(
                 [sys.executable, "-m", f"{__package__}._child", str(self._home)],
@@ -122,7 +121,7 @@ class Isolated:
                 stdout=told,
                 stderr=told,
                 env=variables,
-                **more,
+                start_new_session=True,  # Windows knows none, and does without
             )
         return self._process
 

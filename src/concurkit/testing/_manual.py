@@ -58,7 +58,7 @@ class ManualTask:
 
                 value = finish(value, self._context)
                 close_loop(unless_held=True)
-        except BaseException as error:  # noqa: BLE001 - law 5: whatever it is, it is the task's own
+        except BaseException as error:  # law 5: whatever it is, it is the task's own
             self._end(error=error)
         else:
             self._end(value)
@@ -102,8 +102,8 @@ class ManualTask:
 class ManualExecutor(Executor):
     """A `concurrent.futures.Executor` that does nothing until the test tells it to.
 
-    Tasks pile up as they are submitted. The test runs them, or ends them with a value or an error of
-    its choice, in any order. So no test has to sleep, and each order of events can be had.
+    Tasks pile up as they are submitted. The test runs them, or ends them with a value or an error
+    of its choice, in any order. So no test has to sleep, and each order of events can be had.
 
     Args:
         max_workers: how many tasks may run at once, started and not ended; None for no limit.
@@ -289,8 +289,8 @@ class ManualExecutor(Executor):
             running = self.running
             if self.max_workers is not None and len(running) >= self.max_workers:
                 raise RuntimeError(
-                    f"{task} can't start: max_workers is {self.max_workers}, and so many run already; "
-                    f"end one first, such as {running[0]}"
+                    f"{task} can't start: max_workers is {self.max_workers}, and so many run "
+                    f"already; end one first, such as {running[0]}"
                 )
             if task not in self._open or not task.future.set_running_or_notify_cancel():
                 self._open = [one for one in self._open if one is not task]

@@ -119,7 +119,7 @@ def look() -> str:
 # ---- that fail -----------------------------------------------------------------------------------
 
 
-class TwoArguments(Exception):
+class TwoArguments(Exception):  # noqa: N818 - as users name theirs
     """Pickle can't rebuild it: it calls the class with `args`, which hold one argument."""
 
     def __init__(self, degrees: int, place: str) -> None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import signal
 import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import suppress
 from pathlib import Path
 from typing import Any
@@ -28,6 +28,11 @@ def alive(pid: int) -> bool:
         return bool(psutil.Process(pid).status() != psutil.STATUS_ZOMBIE)
     except psutil.NoSuchProcess:
         return False
+
+
+def count_alive(pids: Iterable[int]) -> int:
+    """How many of these processes run."""
+    return sum(map(alive, pids))
 
 
 def descendants(pid: int) -> set[int]:
@@ -105,7 +110,7 @@ def _handles(process: Any) -> int:
 
 def _psutil() -> Any:
     try:
-        import psutil
+        import psutil  # type: ignore[import-untyped, unused-ignore]
     except ImportError:
         raise NotApplicable("this needs psutil on this system: pip install psutil") from None
     return psutil

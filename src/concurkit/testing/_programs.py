@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-import os
 import subprocess
 import sys
 from pathlib import Path
-from typing import Any
+from typing import Self
 
 from ._bench import Bench
 
@@ -96,18 +95,17 @@ class Program:
         script = bench.folder / "script.py"
         script.write_text(text, encoding="utf-8")
         self._printed, self._told = bench.folder / "printed", bench.folder / "told"
-        more: dict[str, Any] = {} if os.name == "nt" else {"start_new_session": True}
         with self._printed.open("wb") as printed, self._told.open("wb") as told:
             self._process = subprocess.Popen(
                 [sys.executable, str(script), str(bench.home), str(bench.folder), *words],
                 stdin=subprocess.DEVNULL,
                 stdout=printed,
                 stderr=told,
-                **more,
+                start_new_session=True,  # Windows knows none, and does without
             )
         self.pid = self._process.pid
 
-    def __enter__(self) -> Program:
+    def __enter__(self) -> Self:
         return self
 
     def __exit__(self, *_: object) -> None:

@@ -1,4 +1,4 @@
-"""`check_executor`: the checks in processes of their own, so that a hang or a crash is a verdict."""
+"""`check_executor`: checks in processes of their own, so that a hang or a crash is a verdict."""
 
 from __future__ import annotations
 
@@ -83,11 +83,14 @@ def found(factory: Factory | str) -> Factory:
         thing: Any = import_module(place)
         for part in name.split("."):
             thing = getattr(thing, part)
-        return found(thing) if callable(thing) else _refuse(thing)
-    return factory if callable(factory) else _refuse(factory)
+        return _callable(thing)
+    return _callable(factory)
 
 
-def _refuse(thing: object) -> Factory:
+def _callable(thing: Any) -> Factory:
+    if callable(thing):
+        made: Factory = thing
+        return made
     raise TypeError(
         f"the factory is {thing!r}; it must be something to call that gives a new executor each "
         "time, such as a class or `lambda: MyExecutor(2)`"

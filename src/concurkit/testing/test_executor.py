@@ -17,12 +17,12 @@ def report(request: pytest.FixtureRequest) -> Report:
     from ._options import REPORT
 
     names = [
-        item.callspec.params["check"]
+        str(item.callspec.params["check"])
         for item in request.session.items
         if isinstance(item, pytest.Function) and item.originalname == "test_executor"
     ]
-    factory = request.config.getoption("--executor")
-    limit = request.config.getoption("--executor-time-limit")
+    factory = str(request.config.getoption("--executor"))
+    limit = float(str(request.config.getoption("--executor-time-limit")))
     try:
         found = check_executor(factory, only=names, time_limit=limit)
     except (AttributeError, ImportError, RuntimeError, TypeError, ValueError) as error:

@@ -36,7 +36,7 @@ def callers_context(bench: Bench) -> None:
             found = {bench.value(executor.submit(_probes.look)) for _ in range(4)}
     finally:
         _probes.variable.reset(token)
-    assert found == {"the caller's"}, f"it saw {sorted(found)[0]} value"
+    assert found == {"the caller's"}, f"it saw {min(found)} value"
 
 
 # ---- 10. any task --------------------------------------------------------------------------------

@@ -107,7 +107,7 @@ def submit_in_a_callback(bench: Bench) -> None:
         def go_on(_: Any) -> None:
             try:
                 second.append(executor.submit(_probes.give, 2))
-            except BaseException as error:  # noqa: BLE001 - it would only be logged
+            except BaseException as error:  # it would only be logged
                 second.append(error)
             ended.set()
 

@@ -9,11 +9,12 @@ import threading
 import time
 from collections import Counter
 from collections.abc import Callable
+from functools import partial
 
 from .. import _probes
 from .._bench import Bench
 from .._check import NotApplicable, check
-from .._processes import alive, descendants, descriptors
+from .._processes import count_alive, descendants, descriptors
 from .._programs import INTERRUPTED, LEFT_OPEN, ORPHANS, Program
 
 # The law gives a second; a busy machine is given another. Tasks in the way take longer.
@@ -44,7 +45,11 @@ def no_descriptor_left(bench: Bench) -> None:
     _use(bench)
     before = Counter(descriptors())
     _use(bench)
-    _gone(lambda: (Counter(descriptors()) - before).total(), "descriptor", "descriptors")
+
+    def more() -> int:
+        return (Counter(descriptors()) - before).total()
+
+    _gone(more, "descriptor", "descriptors")
 
 
 @check(8)
@@ -82,7 +87,7 @@ def ctrl_c(bench: Bench) -> None:
         workers = _pids(bench)
         assert code is not None, f"it did not end within {bench.patience:g} s"
         assert took < SECOND, f"it ended after {took:.1f} s"
-        _gone(lambda: sum(map(alive, workers)), "worker", "workers")
+        _gone(partial(count_alive, workers), "worker", "workers")
 
 
 def _use(bench: Bench) -> None:
@@ -97,11 +102,11 @@ def _use(bench: Bench) -> None:
 def _orphans(bench: Bench, how: str) -> None:
     bench.need_processes()
     with Program(bench, ORPHANS, how) as program:
-        bench.wait_for(lambda: (bench.folder / "ready").exists(), "the program was not ready")
+        bench.wait_for((bench.folder / "ready").exists, "the program was not ready")
         workers = _pids(bench)
         assert workers, "the program had no workers"
         program.kill()
-        _gone(lambda: sum(map(alive, workers)), "worker", "workers")
+        _gone(partial(count_alive, workers), "worker", "workers")
 
 
 def _pids(bench: Bench) -> set[int]:
