@@ -114,6 +114,10 @@ class Isolated:
         (self._home / "factory").write_bytes((self._packed.folder / "factory").read_bytes())
         path = os.pathsep.join(entry or os.getcwd() for entry in sys.path)
         variables = os.environ | {MARK: self._mark, "PYTHONPATH": path}
+        # Whoever is killed leaves temporary files behind; here they go with the folder.
+        temporary = self._home / "t"
+        temporary.mkdir()
+        variables |= dict.fromkeys(("TMPDIR", "TEMP", "TMP"), str(temporary))
         with (self._home / "told").open("wb") as told:
             self._process = subprocess.Popen(
                 [sys.executable, "-m", f"{__package__}._child", str(self._home)],

@@ -158,7 +158,11 @@ class ManualExecutor(Executor):
     def pending(self) -> tuple[ManualTask, ...]:
         """The tasks that have not started, oldest first."""
         with self._changed:
-            return tuple(task for task in self._left() if not task.future.running())
+            return tuple(
+                task
+                for task in self._open
+                if not task.future.running() and not task.future.done()
+            )
 
     @property
     def running(self) -> tuple[ManualTask, ...]:
@@ -186,8 +190,8 @@ class ManualExecutor(Executor):
             How many there were.
         """
         count = 0
-        while self._left():
-            self.run_next()
+        while (task := self._first()) is not None:
+            task.run()
             count += 1
         return count
 
@@ -267,15 +271,17 @@ class ManualExecutor(Executor):
     def __repr__(self) -> str:
         return f"<ManualExecutor: {len(self.pending)} pending, {len(self.running)} running>"
 
-    def _left(self) -> list[ManualTask]:
-        """What a test can still end."""
+    def _first(self) -> ManualTask | None:
+        """The oldest task that a test can still end."""
         with self._changed:
-            return [
-                task for task in self._open if not task.future.done() and task not in self._taken
-            ]
+            for task in self._open:
+                if task not in self._taken and not task.future.done():
+                    return task
+            return None
 
     def _oldest(self) -> ManualTask:
-        for task in self._left():
+        task = self._first()
+        if task is not None:
             return task
         raise RuntimeError(
             f"no task is left: all {self._count} that were submitted have ended. If another thread "
