@@ -8,6 +8,7 @@ has found on all Pythons so far. `--page` only writes the page.
 import argparse
 import json
 import os
+import re
 import subprocess
 import sys
 import tempfile
@@ -21,6 +22,7 @@ from contenders import EVERYONE, Contender
 
 CHECKOUT = Path(__file__).resolve().parent.parent
 FOUND = CHECKOUT / "build" / "conformance"
+TIME_LIMIT = "30"  # seconds for a check; only what hangs comes near it
 PAGE = CHECKOUT / "docs" / "conformance.md"
 
 
@@ -31,8 +33,10 @@ def main() -> int:
     options = parser.parse_args()
     if not options.page:
         look(options.only)
-    kept = sorted(FOUND.glob("*.json"), key=lambda one: float(one.stem.rstrip("t")))
-    page.write(PAGE, [json.loads(one.read_text(encoding="utf-8")) for one in kept])
+    found = [json.loads(one.read_text(encoding="utf-8")) for one in FOUND.glob("*.json")]
+    page.write(
+        PAGE, sorted(found, key=lambda one: [int(n) for n in re.findall(r"\d+", one["python"])])
+    )
     return 0
 
 
@@ -57,7 +61,8 @@ def report(python: Path, one: Contender) -> dict[str, Any]:
     with tempfile.TemporaryDirectory() as folder:
         file = Path(folder, "report.json")
         laws = [word for law in one.laws for word in ("--law", f"{law}")]
-        command = [python, "-m", "concurkit.testing", one.factory, *laws, "--json", file]
+        command = [python, "-m", "concurkit.testing", one.factory, *laws]
+        command += ["--time-limit", TIME_LIMIT, "--json", file]
         variables = os.environ | {"PYTHONPATH": str(environment.HERE)}
         done = subprocess.run(command, env=variables, capture_output=True, text=True, check=False)
         if not file.exists():

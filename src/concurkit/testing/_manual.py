@@ -159,9 +159,7 @@ class ManualExecutor(Executor):
         """The tasks that have not started, oldest first."""
         with self._changed:
             return tuple(
-                task
-                for task in self._open
-                if not task.future.running() and not task.future.done()
+                task for task in self._open if not task.future.running() and not task.future.done()
             )
 
     @property

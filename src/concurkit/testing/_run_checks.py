@@ -52,15 +52,14 @@ def check_executor(
     Example:
         >>> from concurkit import SerialExecutor
         >>> from concurkit.testing import check_executor
-        >>> report = check_executor(SerialExecutor, laws=[1])
+        >>> report = check_executor(SerialExecutor, laws=[3, 4])
         >>> report.ok
         True
         >>> for verdict in report.verdicts:
         ...     print(verdict.outcome, verdict.promise)
-        holds Values are those of a plain loop.
-        holds `map` gives results in the order of its input, also when the first is the slowest.
-        holds A task's error arrives with its type and its arguments.
-        holds An error shows the traceback of the task, down to the line that raised.
+        holds No more tasks run at once than there are workers.
+        holds No task runs twice.
+        n/a No task runs twice, also when a worker dies.
     """
     if not time_limit > 0:
         raise ValueError(f"time_limit is {time_limit!r}; it must be a positive number of seconds")
