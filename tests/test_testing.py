@@ -134,16 +134,6 @@ def _marked(mark: bytes) -> list[str]:
     return found
 
 
-@pytest.mark.skipif(sys.version_info < (3, 14), reason="map has no buffersize before 3.14")
-@pytest.mark.parametrize(
-    "factory", [SerialExecutor, ThreadExecutor, ProcessExecutor, AsyncExecutor]
-)
-def test_a_map_holds_its_executor(factory: Callable[..., Any]) -> None:
-    report = check_executor(factory, only=["map_with_a_buffer_after_a_drop"])
-
-    assert ["holds"] == [one.outcome for one in report.verdicts], report
-
-
 # ---- what is asked, and what comes back ----------------------------------------------------------
 
 
