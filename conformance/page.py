@@ -8,8 +8,9 @@ from contenders import EVERYONE, OTHERS, OURS, STANDARD, Contender
 
 BEGIN, END = "<!-- made by conformance/matrix.py -->", "<!-- end of what it made -->"
 KEY = """\
-*holds*: all the promises of this law that mean something here. *1 of 4*: so many of them fail.
-*n/a*: none means anything here. Empty: not looked at."""
+*holds*: all the promises of this law. *holds (2 n/a)*: all but two, which mean nothing here.
+*1 of 4 fail*: so many of those that mean something. Empty: not looked at. *ThreadPool* is
+`concurrent.futures.ThreadPoolExecutor`, and so on."""
 Found = dict[str, Any]  # what matrix.py keeps for one Python
 Column = tuple[str, Found]  # a title and a report
 
@@ -58,7 +59,7 @@ def made(found: Sequence[Found]) -> str:
         "## Ours, on each Python",
         ours(found),
         "## What happened instead",
-        instead([*wide[len(OURS) :], *standard]),
+        instead([*columns(first, OTHERS), *standard]),
     ]
     return "\n\n".join(parts)
 
@@ -89,11 +90,18 @@ def table(head: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
 def law_row(law: int, some: Sequence[Column]) -> list[str]:
     cells = [f"{law} {LAWS[law]}"]
     for _, report in some:
-        outcomes = [one["outcome"] for one in report["verdicts"] if one["law"] == law]
-        fails, tried = outcomes.count("fails"), len(outcomes) - outcomes.count("n/a")
-        word = "holds" if tried else "n/a" if outcomes else ""
-        cells.append(f"**{fails} of {tried}**" if fails else word)
+        cells.append(law_cell([one["outcome"] for one in report["verdicts"] if one["law"] == law]))
     return cells
+
+
+def law_cell(outcomes: Sequence[str]) -> str:
+    """The promises of one law in a word or two."""
+    fails, strange = outcomes.count("fails"), outcomes.count("n/a")
+    if fails:
+        return f"**{fails} of {len(outcomes) - strange} fail**"
+    if strange == len(outcomes):
+        return "n/a" if outcomes else ""
+    return f"holds ({strange} n/a)" if strange else "holds"
 
 
 def promises(some: Sequence[Column]) -> str:

@@ -47,8 +47,7 @@ def test_ours_keep_every_law(factory: Callable[..., Any]) -> None:
 
 # Each fault is found by these and by no other; what starts programs of its own is left out.
 FAULTS: dict[str, list[str]] = {
-    "Plain": [],
-    "MapsInAnyOrder": ["map_order", "map_goes_up_to_the_failure"],
+    "MapsBackwards": ["map_order", "map_goes_up_to_the_failure"],
     "RewordsErrors": ["errors"],
     "ShortMap": ["map_after_a_drop", "map_with_a_buffer_after_a_drop"],
     "DropsWhatIsPending": ["futures_of_a_cancelled_shutdown"],
@@ -296,6 +295,18 @@ def test_a_command_prints_the_table(tmp_path: Path) -> None:
     assert (0, "") == (done.returncode, done.stderr)
     assert 2 == done.stdout.count("2 hold, 0 fail, 0 n/a")
     assert '"name": "contexts_apart"' in (tmp_path / "found.json").read_text(encoding="utf-8")
+
+
+def test_the_command_puts_executors_side_by_side(tmp_path: Path) -> None:
+    both = ["concurkit:SerialExecutor", "concurrent.futures:ThreadPoolExecutor"]
+
+    done = _python(
+        tmp_path, *["concurkit.testing", "--markdown", "--only", "contexts_apart"], *both
+    )
+
+    head, _, row = done.stdout.splitlines()
+    assert "| law | promise | SerialExecutor | ThreadPoolExecutor |" == head
+    assert row.endswith(" | holds | **fails** |")
 
 
 def test_the_command_fails_where_a_law_is_broken(tmp_path: Path) -> None:

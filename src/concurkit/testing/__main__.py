@@ -11,7 +11,7 @@ from pathlib import Path
 
 from ._report import Report
 from ._run_checks import check_executor
-from ._table import text
+from ._table import markdown, text
 
 
 def arguments(given: Sequence[str] | None) -> argparse.Namespace:
@@ -35,6 +35,9 @@ def arguments(given: Sequence[str] | None) -> argparse.Namespace:
         metavar="SECONDS",
         help="for one check (10); more for executors that start slowly",
     )
+    parser.add_argument(
+        "--markdown", action="store_true", help="one table for all, a column for each executor"
+    )
     parser.add_argument("--json", type=Path, metavar="FILE", help="also write the reports there")
     return parser.parse_args(given)
 
@@ -55,8 +58,12 @@ def main(given: Sequence[str] | None = None) -> int:
         except (AttributeError, ImportError, RuntimeError, TypeError, ValueError) as error:
             print(f"{factory}: {error}", file=sys.stderr)  # noqa: T201
             return 2
-        print(text(report), end="\n\n", flush=True)  # noqa: T201
         reports.append(report)
+        if not options.markdown:
+            print(text(report), end="\n\n", flush=True)  # noqa: T201
+    if options.markdown:
+        titles = [one.executor.partition(" ")[0] for one in reports]
+        print(markdown(list(zip(titles, reports, strict=True))))  # noqa: T201
     if options.json:
         found = [asdict(report) for report in reports]
         options.json.write_text(json.dumps(found, indent=1) + "\n", encoding="utf-8")

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import signal
 import sys
+import time
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import suppress
 from pathlib import Path
@@ -15,6 +16,7 @@ from ._check import NotApplicable
 # In the environment of all that a check starts, so that none of it is missed at the end.
 MARK = "CONCURKIT_CHECK"
 
+_DYING = 5.0  # seconds within which what was killed should be gone
 _PROC = Path("/proc")
 _LINUX = sys.platform == "linux" and (_PROC / "self" / "stat").exists()
 
@@ -57,12 +59,15 @@ def descriptors() -> Iterator[str]:
 
 
 def end_marked(mark: str) -> None:
-    """Kill every process that has *mark* in its environment."""
-    me = os.getpid()
-    for pid in _marked(mark):
-        if pid != me:
+    """Kill every process that has *mark* in its environment, and wait until it is gone."""
+    until = time.monotonic() + _DYING
+    while found := list(_marked(mark)):  # again, since one may have started another
+        for pid in found:
             with suppress(OSError):
                 os.kill(pid, getattr(signal, "SIGKILL", signal.SIGTERM))
+        if time.monotonic() > until:
+            return
+        time.sleep(0.005)
 
 
 def _marked(mark: str) -> Iterator[int]:
