@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from typing import Any
 
 from .. import _probes
@@ -40,9 +40,15 @@ def crash_report(bench: Bench) -> None:
     with bench.executor() as executor:
         [end] = bench.call(executor, [(_probes.leave,)])
     assert end.error is not None, f"a task that ended its process gave {end.value!r}"
-    code = getattr(end.error, "exitcode", None)
-    named = code == 7 or re.search(r"\b7\b", str(end.error))
+    named = any(re.search(r"\b7\b", str(one)) for one in _chain(end.error))
     assert named, f"the error does not name it ({shown(end.error)})"
+
+
+def _chain(error: BaseException | None) -> Iterator[BaseException]:
+    """An error and those that led to it."""
+    while error is not None:
+        yield error
+        error = error.__cause__ or error.__context__
 
 
 def _crash(bench: Bench, fn: Callable[[], Any]) -> End:
