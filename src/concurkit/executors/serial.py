@@ -130,8 +130,8 @@ class SerialExecutor(KeptMap):
 def _close_apart(belongings: Belongings) -> None:
     """Close what tasks have made, in a context of its own.
 
-    A garbage collection may bring us here in the middle of somebody's `ContextVar.set`. Closing sets
-    a variable too, and in that same context this crashes Python 3.11 (python/cpython#148891).
+    A garbage collection may bring us here in the middle of somebody's `ContextVar.set`. Closing
+    sets a variable too, and in that same context this crashes Python 3.11 (python/cpython#148891).
     """
     copy_context().run(belongings.close)
 
