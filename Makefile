@@ -4,6 +4,7 @@
 # make types   mypy and pyright              make docs-check  runs the examples of README.md and docs/
 # make bench   all benchmarks, about an hour: figures, a page and pictures in build/
 #              (make bench ARGS="threads --quick" for one, to see that it works)
+# make conformance   which executor keeps which laws: the tables of docs/conformance.md, made anew
 # make clean   removes all that these made
 #
 # PYTHON=/path/to/python picks another interpreter; then `make clean` first.
@@ -19,7 +20,7 @@ BIN := .venv/bin
 PIP := $(BIN)/python -m pip install --quiet --disable-pip-version-check
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test lint format types docs-check bench clean
+.PHONY: help demo test lint format types docs-check bench conformance clean
 
 help:
 	@sed -n '/^#/!q; s/^# \{0,1\}//p' Makefile
@@ -49,8 +50,11 @@ docs-check: .venv/test
 bench: .venv/made
 	$(BIN)/python benchmarks/run.py $(or $(ARGS),--json build/benchmarks.json --page build/benchmarks.md)
 
+conformance: .venv/made
+	$(BIN)/python conformance/matrix.py $(ARGS)
+
 clean:
-	rm -rf .venv .ci/venvs benchmarks/.venv build dist .pytest_cache .mypy_cache .ruff_cache .hypothesis
+	rm -rf .venv .ci/venvs benchmarks/.venv conformance/.venv build dist .pytest_cache .mypy_cache .ruff_cache .hypothesis
 	find . -name __pycache__ -type d -prune -exec rm -rf {} +
 
 # The files below are empty: each says that something is installed, and when, so that it is not done twice.

@@ -525,3 +525,32 @@ def test_threads_that_cannot_be_started_end_the_run(monkeypatch: pytest.MonkeyPa
         run_concurrently([sample_tasks.nothing] * 4, mode="thread", max_workers=4)
 
     assert [False, False] == [thread.is_alive() for thread in started]
+
+
+# ---- an executor that is dropped while somebody sets a context variable -------------------------
+
+DROPPED = """
+import gc
+from contextvars import ContextVar, copy_context
+from concurkit import SerialExecutor
+
+def drop_executors_while_variables_are_set():
+    variables = [ContextVar(f"{n}") for n in range(20)]
+    for threshold in range(1, 30):
+        gc.set_threshold(threshold)
+        for variable in variables:
+            executor = SerialExecutor()
+            executor.itself = executor  # only a garbage collection frees it
+            del executor
+            variable.set(object())
+
+for _ in range(25):
+    copy_context().run(drop_executors_while_variables_are_set)
+"""
+
+
+def test_an_executor_may_be_freed_in_the_middle_of_setting_a_context_variable() -> None:
+    """Python 3.11 crashes if that sets another one in the same context (python/cpython#148891)."""
+    done = subprocess.run([sys.executable, "-c", DROPPED], capture_output=True, timeout=60)
+
+    assert (0, b"") == (done.returncode, done.stderr)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import weakref
 from collections.abc import Callable, Coroutine, Sequence
 from concurrent.futures import Future
+from contextvars import copy_context
 from types import CoroutineType
 from typing import Any, ParamSpec, TypeVar, overload
 
@@ -64,7 +65,7 @@ class SerialExecutor(MapExecutor):
         self.setup: Setup = setup
         self._setup = setup  # what is still to be run
         self._belongings = Belongings()
-        weakref.finalize(self, self._belongings.close)  # dropped, or left open at the end
+        weakref.finalize(self, _close_apart, self._belongings)  # dropped, or left open at the end
 
     def launch(
         self,
@@ -128,6 +129,15 @@ class SerialExecutor(MapExecutor):
         """Take no more calls, and close what `per_worker` made; there is nothing to wait for."""
         self.closed = True
         self._belongings.close()
+
+
+def _close_apart(belongings: Belongings) -> None:
+    """Close what tasks have made, in a context of its own.
+
+    A garbage collection may bring us here in the middle of somebody's `ContextVar.set`. Closing
+    sets a variable too, and in that same context this crashes Python 3.11 (python/cpython#148891).
+    """
+    copy_context().run(belongings.close)
 
 
 class _Flight:
