@@ -342,7 +342,7 @@ def test_retries_are_starts_too(call: Call, mode: str, tmp_path: Path) -> None:
 
 
 # A process may take its time to start.
-SHORT = {"serial": 0.4, "thread": 0.4, "process": 0.8, "async": 0.4}
+SHORT = {"serial": 0.4, "thread": 0.4, "process": 1.5, "async": 0.4}
 
 
 # ---- total_timeout -------------------------------------------------------------------------------
