@@ -6,6 +6,7 @@ import asyncio
 import concurrent.futures
 import multiprocessing
 import os
+import site
 import sys
 import tempfile
 import threading
@@ -165,7 +166,8 @@ def given_pool(kind: str) -> Executor:
     elif kind == "process":
         pool = ProcessPoolExecutor(2, multiprocessing.get_context("forkserver"))
     else:
-        pool = getattr(concurrent.futures, "InterpreterPoolExecutor")(2)  # noqa: B009 - 3.14
+        make = getattr(concurrent.futures, "InterpreterPoolExecutor")  # noqa: B009 - 3.14
+        pool = make(2, initializer=site.addsitedir, initargs=(HERE,))
     _start_all(pool)
     return pool
 
