@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import signal
 import subprocess
 import sys
 import threading
@@ -10,8 +11,9 @@ from pathlib import Path
 from textwrap import dedent
 
 import pytest
+from executor_kit import Gate
 
-from concurkit import ProcessExecutor, Task, run_concurrently
+from concurkit import ProcessExecutor, Task, ThreadExecutor, run_concurrently
 from concurkit.executors._forks import Fork
 
 pytestmark = pytest.mark.skipif(not hasattr(os, "fork"), reason="there is no fork() here")
@@ -93,7 +95,9 @@ def test_a_forked_child_is_harmless(mode: str, end: str, tmp_path: Path) -> None
 LOCKED = """
     import threading
     import cloudpickle
-    from concurkit import ProcessExecutor, Task, run_concurrently
+    from executor_kit import Gate
+
+from concurkit import ProcessExecutor, Task, ThreadExecutor, run_concurrently
     from concurkit.executors._pickling import _by_value, _variables
 
     def made(x):
@@ -152,7 +156,9 @@ def test_nothing_is_sent_while_a_worker_is_to_be_forked(warm_processes: ProcessE
 
 
 NESTED = """
-    from concurkit import ProcessExecutor, Task, run_concurrently
+    from executor_kit import Gate
+
+from concurkit import ProcessExecutor, Task, ThreadExecutor, run_concurrently
 
     def inner(x):
         with ProcessExecutor(1, start_method="fork") as processes:
@@ -174,3 +180,23 @@ def test_forked_workers_fork_workers() -> None:
     )
 
     assert (done.stdout, done.stderr) == ("[[1, 2], [10, 20]]\n", "")
+
+
+@pytest.mark.filterwarnings("ignore::DeprecationWarning")
+def test_a_forked_child_is_told_that_the_map_is_not_its_own(tmp_path: Path) -> None:
+    """It would wait for ever, since it has none of the threads."""
+    gate = Gate(tmp_path)
+    with ThreadExecutor(1) as executor:
+        results = gate.map(executor, 3)
+        child = os.fork()
+        if child == 0:
+            signal.alarm(20)
+            try:
+                next(results)
+            except RuntimeError as error:
+                os._exit(3 if "process" in str(error) else 4)
+            os._exit(5)
+        _, status = os.waitpid(child, 0)
+        gate.open()
+        assert os.waitstatus_to_exitcode(status) == 3
+        assert list(results) == [0, 1, 2]

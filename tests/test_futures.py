@@ -99,6 +99,7 @@ MAKE_IT = {
     "thread": "ThreadExecutor(1)",
     "process": "ProcessExecutor(1)",
     "async": "AsyncExecutor(1)",
+    "interpreter": "InterpreterExecutor(1)",
 }
 # What a program leaves undone, its exit code, and how many of the calls that it left are done.
 LEFT = {
@@ -126,7 +127,7 @@ def test_the_interpreter_ends_when_what_was_submitted_is_done(
     code, exit_code, most = LEFT[left]
     script = (
         "import sample_tasks\n"
-        "from concurkit import AsyncExecutor, ProcessExecutor, SerialExecutor, ThreadExecutor\n"
+        f"from concurkit import {MAKE_IT[mode].partition('(')[0]}\n"
         f"make = lambda: {MAKE_IT[mode]}\n"
         f"args = [0.02] * 20, [{str(tmp_path / 'ran')!r}] * 20, range(20)\n"
         f"executor = make()\n{code}\n"

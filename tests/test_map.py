@@ -5,8 +5,6 @@
 from __future__ import annotations
 
 import gc
-import os
-import signal
 import threading
 from collections.abc import Iterator
 from concurrent.futures import (
@@ -20,11 +18,17 @@ from typing import Any
 import pytest
 import sample_tasks
 from conftest import examples
-from executor_kit import HOWS, LONG, MAKE, ONE, Gate, lines, read_all, wait_until
+from executor_kit import HOWS, LONG, MAKE, ONE, lines, read_all, wait_until
 from hypothesis import given
 from hypothesis import strategies as st
 
-from concurkit import AsyncExecutor, ProcessExecutor, SerialExecutor, ThreadExecutor
+from concurkit import (
+    AsyncExecutor,
+    InterpreterExecutor,
+    ProcessExecutor,
+    SerialExecutor,
+    ThreadExecutor,
+)
 from concurkit.exceptions import InitializerError, RunTimeoutError, WorkerCrashedError
 
 # ---- the same as the built-in -------------------------------------------------------------------
@@ -337,32 +341,12 @@ def test_an_initializer_that_fails_fails_every_call(mode: str) -> None:
         "thread": ThreadExecutor,
         "process": ProcessExecutor,
         "async": AsyncExecutor,
+        "interpreter": InterpreterExecutor,
     }
     with makers[mode](initializer=sample_tasks.fail, initargs=(ValueError,)) as executor:
         found = read_all(executor.map(sample_tasks.give, range(5)))
 
     assert [InitializerError] * 5 == [kind for kind, _ in found]
-
-
-@pytest.mark.skipif(not hasattr(os, "fork"), reason="there is no fork() here")
-@pytest.mark.filterwarnings("ignore::DeprecationWarning")
-def test_a_forked_child_is_told_that_the_map_is_not_its_own(tmp_path: Path) -> None:
-    """It would wait for ever, since it has none of the threads."""
-    gate = Gate(tmp_path)
-    with ThreadExecutor(1) as executor:
-        results = gate.map(executor, 3)
-        child = os.fork()
-        if child == 0:
-            signal.alarm(20)
-            try:
-                next(results)
-            except RuntimeError as error:
-                os._exit(3 if "process" in str(error) else 4)
-            os._exit(5)
-        _, status = os.waitpid(child, 0)
-        gate.open()
-        assert 3 == os.waitstatus_to_exitcode(status)
-        assert [0, 1, 2] == list(results)
 
 
 # ---- crashes ------------------------------------------------------------------------------------
