@@ -95,9 +95,7 @@ def test_a_forked_child_is_harmless(mode: str, end: str, tmp_path: Path) -> None
 LOCKED = """
     import threading
     import cloudpickle
-    from executor_kit import Gate
-
-from concurkit import ProcessExecutor, Task, ThreadExecutor, run_concurrently
+    from concurkit import ProcessExecutor, Task, run_concurrently
     from concurkit.executors._pickling import _by_value, _variables
 
     def made(x):
@@ -156,9 +154,7 @@ def test_nothing_is_sent_while_a_worker_is_to_be_forked(warm_processes: ProcessE
 
 
 NESTED = """
-    from executor_kit import Gate
-
-from concurkit import ProcessExecutor, Task, ThreadExecutor, run_concurrently
+    from concurkit import ProcessExecutor, Task, run_concurrently
 
     def inner(x):
         with ProcessExecutor(1, start_method="fork") as processes:
