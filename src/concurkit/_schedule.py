@@ -404,8 +404,7 @@ class Schedule:
     ) -> None:
         """A task of a batch raised; what it was told to raise is not its own."""
         if flight.stopping and isinstance(error, TaskCancelledError):
-            how = report.how or "cancelled"
-            self._fail(flight.batch, position, self._reason(), report, now, how, False)
+            self._fail(flight.batch, position, self._reason(), report, now, "cancelled", False)
         else:
             self._fail(flight.batch, position, error, report, now)
 
