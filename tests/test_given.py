@@ -170,6 +170,26 @@ def test_an_overdue_task_is_abandoned_and_the_others_are_kept(
     assert took < 5
 
 
+def test_a_batch_given_up_in_a_process_says_abandoned_of_each_task(
+    fork_server: None, tmp_path: Path
+) -> None:
+    """Which of them ran can't be known there, so none is said to have been cancelled."""
+    gate = str(tmp_path / "gate")
+    with given_pool("process") as pool:
+        try:
+            outcomes = run_concurrently(
+                [Task(sample_tasks.wait_for_file, gate)] * 3,
+                mode=pool,
+                max_workers=1,
+                chunksize=3,
+                total_timeout=1,
+                on_error="collect",
+            )
+        finally:
+            Path(gate).touch()
+    assert ["abandoned"] * 3 == [outcome.stopped for outcome in outcomes]
+
+
 def test_what_waits_for_a_thread_of_others_is_not_overdue() -> None:
     """A timeout counts from the start, and here that comes late."""
     with ThreadPoolExecutor(2) as pool:

@@ -64,7 +64,8 @@ class Report:
         worker: the worker's name.
         lost: what became of the task at position `len(values)`, if it was running when the
             worker was lost or stopped; the tasks behind it never started.
-        how: in which way that task was stopped.
+        how: in which way that task was stopped; with none lost, those that failed since they
+            were told to end.
         unsure: how many tasks from `len(values)` on may have run without a trace, when `lost`.
     """
 

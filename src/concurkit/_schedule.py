@@ -404,7 +404,8 @@ class Schedule:
     ) -> None:
         """A task of a batch raised; what it was told to raise is not its own."""
         if flight.stopping and isinstance(error, TaskCancelledError):
-            self._fail(flight.batch, position, self._reason(), report, now, "cancelled", False)
+            how = report.how if report.lost is None and report.how else "cancelled"
+            self._fail(flight.batch, position, self._reason(), report, now, how, False)
         else:
             self._fail(flight.batch, position, error, report, now)
 
