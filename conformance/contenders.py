@@ -29,6 +29,7 @@ OURS = (
     Contender("thread", "concurkit:ThreadExecutor", "concurkit"),
     Contender("process", "concurkit:ProcessExecutor", "concurkit"),
     Contender("async", "concurkit:AsyncExecutor", "concurkit"),
+    Contender("interpreter", "concurkit:InterpreterExecutor", "concurkit", since=(3, 14)),
 )
 STANDARD = (
     Contender("ThreadPool", "concurrent.futures:ThreadPoolExecutor"),
