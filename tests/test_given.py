@@ -187,7 +187,7 @@ def test_a_batch_given_up_in_a_process_says_abandoned_of_each_task(
             )
         finally:
             Path(gate).touch()
-    assert ["abandoned"] * 3 == [outcome.stopped for outcome in outcomes]
+    assert [outcome.stopped for outcome in outcomes] == ["abandoned"] * 3
 
 
 def test_what_waits_for_a_thread_of_others_is_not_overdue() -> None:
