@@ -9,6 +9,8 @@ import gc
 import math
 import os
 import re
+import subprocess
+import sys
 import threading
 import time
 from collections import Counter
@@ -1244,6 +1246,28 @@ def test_a_loop_may_end_under_an_open_run(backend: str, on: str, temp_home: Path
 
     assert source.closed.wait(30)
     wait_until(lambda: not Remains.now(temp_home) - before)
+
+
+ENDS_AT_ONCE = """
+import sys, time
+from concurkit import Task, iter_concurrently
+
+def begun():
+    run = iter_concurrently([Task(abs, -1), Task(time.sleep, 0.2)], mode=sys.argv[1], ordered=True)
+    print(next(run))
+    return run
+
+runs = [begun() for _ in range(8)]
+del runs
+"""
+
+
+def test_a_program_may_end_right_after_it_dropped_a_run(mode: str) -> None:
+    """Both the thread that ends the run and the end of the program wait for it."""
+    command = [sys.executable, "-c", ENDS_AT_ONCE, mode]
+    done = subprocess.run(command, capture_output=True, text=True, timeout=60, check=False)
+
+    assert (0, "1\n" * 8, "") == (done.returncode, done.stdout, done.stderr)
 
 
 # ---- several readers -----------------------------------------------------------------------------

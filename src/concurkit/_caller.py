@@ -86,12 +86,14 @@ class Caller:
         while (todo := self.get()) is not None:
             if todo == self._pass_on:
                 self.obey(todo)
+        self.put(None)  # whoever else waits for the end
 
     def serve_out(self, drive: Drive) -> None:
         """Wait for the end without running any more of the caller's code."""
         while (todo := self.get()) is not None:
             if todo == self._pass_on:  # a second Ctrl-C: wait for nothing
                 drive.tell(Halt(0.0))
+        self.put(None)
 
     @contextmanager
     def listening(self) -> Generator[None]:
