@@ -5,7 +5,9 @@
 from __future__ import annotations
 
 import importlib.util
-from typing import Any
+import sys
+import time
+from typing import Any, cast
 
 import anyio
 import numpy as np
@@ -39,6 +41,37 @@ def test_a_run_sets_up_its_workers_in_every_mode(call: Call, mode: Any, timeout:
     options: Any = {"mode": mode, "initializer": set_state, "initargs": (7,), "timeout": timeout}
 
     assert [7] * 5 == call([get_state] * 5, **options)
+
+
+class SlowFinder:
+    """Makes the import of asyncio take long."""
+
+    def find_spec(self, name: str, path: object = None, target: object = None) -> None:
+        if name == "asyncio":
+            time.sleep(0.6)
+
+
+def import_asyncio_slowly() -> None:
+    for name in [name for name in sys.modules if name.partition(".")[0] == "asyncio"]:
+        del sys.modules[name]
+    sys.meta_path.insert(0, cast("Any", SlowFinder()))
+
+
+@pytest.mark.parametrize("one", [True, False])
+@pytest.mark.parametrize("mode", [one for one in MODES if one in ("process", "interpreter")])
+def test_what_a_new_worker_must_import_is_not_a_tasks_time(mode: str, one: bool) -> None:
+    """The first async function in a worker makes it import asyncio, to have a loop."""
+    tasks = [Task(sample_tasks.give_async, "one"), Task(sample_tasks.give_async, "one")]
+
+    found = run_concurrently(
+        tasks if one else [*tasks, Task(sample_tasks.give, "one")],
+        mode=mode,
+        max_workers=1,
+        timeout=0.3,
+        initializer=import_asyncio_slowly,
+    )
+
+    assert set(found) == {"one"}
 
 
 @pytest.mark.parametrize("on_error", ["raise", "group", "collect"])

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Generator
-from contextlib import contextmanager
+from collections.abc import Callable, Generator, Iterable
+from contextlib import contextmanager, suppress
 from contextvars import Context
 from types import CoroutineType
 from typing import TYPE_CHECKING, Any
@@ -30,10 +30,28 @@ def finish(coroutine: CoroutineType[Any, Any, Any], context: Context) -> Any:
 
     if asyncio._get_running_loop() is not None:  # a serial run in a thread whose loop is running
         return _finish_elsewhere(coroutine, context)
-    runner = _local.runner
-    if runner is None:
-        runner = _local.runner = asyncio.Runner()
-    return runner.run(coroutine, context=context)
+    return _runner().run(coroutine, context=context)
+
+
+def _runner() -> asyncio.Runner:
+    import asyncio
+
+    if _local.runner is None:
+        _local.runner = asyncio.Runner()
+    return _local.runner
+
+
+def loop_for(fn: Callable[..., Any] | None, items: Iterable[Any]) -> None:
+    """Have the loop that these calls need before the clock of the first of them starts.
+
+    In a new worker that means to import asyncio, which is none of the task's own time.
+    """
+    from ._task import is_async
+
+    fns = (item.fn for item in items) if fn is None else (fn,)
+    if _local.runner is None and any(map(is_async, fns)):
+        with suppress(Exception):  # the task will fail with the same
+            _runner().get_loop()
 
 
 def _finish_elsewhere(coroutine: CoroutineType[Any, Any, Any], context: Context) -> Any:

@@ -13,6 +13,7 @@ from .._batch import OVERDUE, STOPPING, Batch, Job, Progress, Report, clock, run
 from .._belongings import Belongings
 from .._daemons import DAEMON
 from .._setup import NOTHING, Setup
+from .._worker_loop import loop_for
 from ..exceptions import InitializerError, TaskCancelledError
 from ._flight import Claim, Ended, GaveBack, Still, Tell, Unfit
 from ._pool import Crew
@@ -57,6 +58,8 @@ class ThreadFlight:
             return
         assert self.seat is not None
         self.progress.belongings = self.seat.belongings
+        if self.job.timed:
+            loop_for(self.job.fn, self.batch.items)
         run(self.job, self.progress)
 
     def done(self) -> None:

@@ -29,6 +29,7 @@ from ..._batch import (
 )
 from ..._outside import of_process
 from ..._setup import Setup
+from ..._worker_loop import loop_for
 from .._pickling._pickle import dumps, loads, pack_error
 from .._pickling._records import records
 from .._pickling._refusals import unreadable_task
@@ -127,13 +128,17 @@ class _Worker:
     ) -> None:
         try:
             fn, context = self._setting(token, share, setting)
-            progress = _Watched(loads(data), self._ledger)
+            items = loads(data)
         except BaseException as error:
             module = unloadable(error)
             refused = unloadable_task(module, error) if module else None
             refused = refused or unreadable_task(error, "interpreter")
             self._send(UNREAD, flight, 0.0, 0.0, dumps(pack_error(refused)))
             return
+        if flags & TIMED:
+            loop_for(None if flags & TASKS else fn, items)
+        progress = _Watched(items, self._ledger)
+        del items
         progress.belongings = self._belongings
         job = Job(
             None if flags & TASKS else fn,

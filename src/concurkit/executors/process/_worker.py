@@ -22,6 +22,7 @@ from ..._batch import Job, Progress, clock, run_quickly, run_some, worker_contex
 from ..._daemons import DAEMON
 from ..._outside import of_process
 from ..._setup import Setup
+from ..._worker_loop import loop_for
 from .._pickling._pickle import dumps, loads, pack_error
 from .._pickling._refusals import unreadable_task
 from .._pickling._settings import remember
@@ -156,6 +157,8 @@ class _Worker:
         count, most = len(items), self._left
         if most is not None and count > most:
             items = items[:most]
+        if flags & TIMED:
+            loop_for(None if flags & TASKS else fn, items)
         progress = Progress(items)
         progress.belongings = self._belongings
         kept = len(items)
