@@ -8,7 +8,6 @@ import time
 from collections.abc import Callable, Iterator
 from concurrent.futures import Executor, Future, ThreadPoolExecutor
 from concurrent.futures.process import BrokenProcessPool
-from contextvars import ContextVar
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -33,8 +32,6 @@ from concurkit.exceptions import (
 KINDS = ["thread", "process"]
 if sys.version_info >= (3, 14):
     KINDS.append("interpreter")
-
-asked_by: ContextVar[str] = ContextVar("asked_by", default="nobody")
 
 
 @pytest.fixture(scope="module", params=KINDS)
@@ -255,11 +252,12 @@ def test_lambdas_closures_and_async_functions(call: Call, pool: Executor) -> Non
 
 
 def test_context_variables_reach_it_by_propagate(pool: Executor) -> None:
-    token = asked_by.set("me")
+    variable = sample_tasks.VARIABLE
+    token = variable.set("me")
     try:
-        found = run_concurrently([lambda: asked_by.get()], mode=pool, propagate=[asked_by])
+        found = run_concurrently([lambda: variable.get()], mode=pool, propagate=[variable])
     finally:
-        asked_by.reset(token)
+        variable.reset(token)
     assert found == ["me"]
 
 

@@ -16,8 +16,7 @@ from start_ways import PASTE_ON, STRICT, WAYS, Ending, Start, carry_out
 
 import concurkit
 from concurkit import ProcessExecutor, Task, run_concurrently
-from concurkit.executors._pickling import _by_value, _modules, _pickle
-from concurkit.executors.process import _flight
+from concurkit.executors._pickling import _by_value, _modules, _pickle, _settings
 from concurkit.executors.process._start import SeatContext
 
 pytestmark = pytest.mark.skipif(
@@ -256,7 +255,7 @@ def test_a_function_is_pickled_once_for_all_its_tasks(
     pickled = []
     valued = []
     dumps, dumps_by_value = _pickle.dumps, _by_value.dumps
-    monkeypatch.setattr(_flight, "dumps", lambda value: pickled.append(value[0]) or dumps(value))
+    monkeypatch.setattr(_settings, "dumps", lambda value: pickled.append(value[0]) or dumps(value))
     monkeypatch.setattr(
         _by_value, "dumps", lambda *given: valued.append(given[0][0]) or dumps_by_value(*given)
     )
@@ -318,6 +317,17 @@ def test_a_module_loaded_from_a_file_goes_along_with_its_functions(
     values = run_concurrently(Task.map(getattr(plugin, name), [1, 2]), mode=warm_processes)
 
     assert [plugin.Length(10), plugin.Length(20)] == values
+
+
+def test_a_module_that_shows_another_file_is_found_by_its_name(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """As toolz's `tlz` does, which Dask imports."""
+    (tmp_path / "shows_another.py").write_text("__file__ = '/elsewhere.py'\n")
+    monkeypatch.syspath_prepend(tmp_path)
+    importlib.import_module("shows_another")
+
+    assert _modules.findable("shows_another")
 
 
 def test_modules_that_others_find_are_not_sent_to_them() -> None:

@@ -1,6 +1,7 @@
 """What `per_worker` made where no task runs: each plain thread is then a worker of its own.
 
-In a worker process such a thread has what belongs to the process: a task started it.
+In a worker process such a thread has what belongs to the process: a task started it. So it is in a
+sub-interpreter, where each call from outside comes as a new thread.
 """
 
 from __future__ import annotations
@@ -10,6 +11,7 @@ import os
 import threading
 
 from ._belongings import Belongings
+from ._daemons import DAEMON
 
 
 class _End:
@@ -35,6 +37,9 @@ class _Outside(threading.local):
 
 _outside = _Outside()
 _process: Belongings | None = None
+if not DAEMON:
+    _process = Belongings()
+    atexit.register(_End(_process).close)
 
 
 def outside() -> Belongings:

@@ -44,7 +44,8 @@ def _look(name: str) -> bool:
         return False
     if (file is None and places is None) or (parent and path is None):
         return True  # builtin, or made by its parent
-    known_as = getattr(getattr(module, "__spec__", None), "name", name)
+    own = getattr(module, "__spec__", None)
+    known_as = getattr(own, "name", name)
     if known_as != name:  # a name that another module gave it, as `collections` does with its `abc`
         return findable(known_as)
     spec = _find(name, path)
@@ -52,7 +53,8 @@ def _look(name: str) -> bool:
         return False
     if file is None:  # a package without an `__init__`
         return list(spec.submodule_search_locations or ()) == list(places or ())
-    return not spec.has_location or spec.origin == file
+    # What it was loaded from, that is: `tlz` shows the file of the module that it stands for.
+    return not spec.has_location or spec.origin == (getattr(own, "origin", None) or file)
 
 
 def _find(name: str, path: Any) -> Any:
