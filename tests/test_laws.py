@@ -7,7 +7,6 @@ from __future__ import annotations
 import asyncio
 import gc
 import os
-import sys
 import tempfile
 import threading
 import time
@@ -389,22 +388,6 @@ def test_law_2_never_a_short_result(
         assert failing == [one[1] for one in end[2]]
     else:
         assert end[1] in failing
-
-
-@pytest.mark.skipif(sys.version_info < (3, 14), reason="map has no buffersize before 3.14")
-def test_law_2_a_map_with_a_buffer_is_never_short(mode: str) -> None:
-    """Since 3.14 the standard map ends early, without an error, where nobody holds the executor."""
-    executor = EXECUTORS[mode]()
-    executor.submit(abs, 1).result()
-    results = executor.map(abs, range(20), buffersize=2)
-    del executor
-    time.sleep(0.2)  # no task is under way any more that would keep it
-    gc.collect()
-
-    found = list(results)
-
-    gc.collect()  # so that the workers end now
-    assert list(range(20)) == found
 
 
 # ---- 3. never too many ---------------------------------------------------------------------------
