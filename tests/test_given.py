@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import sys
 import threading
 import time
@@ -19,7 +20,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from sample_tasks import square
 
-from concurkit import Success, Task, iter_concurrently, run_concurrently
+from concurkit import Failure, Success, Task, iter_concurrently, run_concurrently
 from concurkit.exceptions import (
     ResultNotPicklableError,
     RunTimeoutError,
@@ -404,6 +405,110 @@ def test_law_12_a_run_inside_a_task_of_the_same_pool() -> None:
         with ThreadPoolExecutor(1) as other:
             outer = partial(run_concurrently, [middle], mode=other)
             assert run_concurrently([outer], mode=pool) == [[[[9, 9]]]]
+
+
+class Others:
+    """What may be between an executor and its caller: here each future is what *make* gives."""
+
+    def __init__(self, make: Callable[[Callable[..., Any]], Any]) -> None:
+        self.make = make
+        self.submitted = 0
+
+    def submit(self, fn: Callable[..., Any], /, *args: Any, **kwargs: Any) -> Any:
+        self.submitted += 1
+        return self.make(partial(fn, *args, **kwargs))
+
+    def shutdown(self) -> None: ...
+
+
+def done(value: object) -> Future[Any]:
+    future: Future[Any] = Future()
+    future.set_result(value)
+    return future
+
+
+def cancelled() -> Future[Any]:
+    future: Future[Any] = Future()
+    future.cancel()
+    future.set_running_or_notify_cancel()
+    return future
+
+
+class Bare:
+    """A future that only calls back."""
+
+    def __init__(self, fn: Callable[..., Any]) -> None:
+        self._value = fn()
+
+    def add_done_callback(self, fn: Callable[[Any], object]) -> None:
+        fn(self)
+
+    def cancelled(self) -> bool:
+        return False
+
+    def exception(self) -> None:
+        return None
+
+    def result(self) -> Any:
+        return self._value
+
+
+@pytest.mark.parametrize(
+    ("make", "message"),
+    [
+        (lambda fn: done(None), "gave None, .* make each call, once"),
+        (lambda fn: done("dry run"), "gave 'dry run'"),
+        (lambda fn: cancelled(), "cancels all it is given"),
+    ],
+    ids=["nothing", "something else", "cancelled"],
+)
+def test_what_never_makes_the_calls_is_told(call: Call, make: Any, message: str) -> None:
+    """It is not asked for ever."""
+    executor = Others(make)
+    outcomes = call([Task(abs, -1)] * 3, mode=executor, on_error="collect", chunksize=1)
+    assert {type(outcome) for outcome in outcomes} == {Failure}
+    assert re.search(message, str(outcomes[0].error))
+    assert executor.submitted < 20
+
+
+def test_a_future_that_can_t_tell_that_it_runs(call: Call) -> None:
+    """It need not, but for a timeout."""
+    found = call(Task.map(square, range(9)), mode=Others(Bare), chunksize=1)
+    assert found == [square(number) for number in range(9)]
+    with pytest.raises(TypeError, match=r"with running\(\), for a timeout"):
+        call([Task(square, 3)], mode=Others(Bare), timeout=1)
+
+
+def test_a_future_that_breaks_fails_its_task(call: Call) -> None:
+    """The thread that waits for it goes on."""
+
+    def breaks(fn: Callable[..., Any]) -> Any:
+        future = Bare(fn)
+        future.exception = lambda: 1 / 0  # type: ignore[method-assign, assignment, return-value]
+        return future
+
+    outcomes = call([Task(square, 3)] * 2, mode=Others(breaks), on_error="collect", chunksize=1)
+    assert [type(outcome.error) for outcome in outcomes] == [ZeroDivisionError] * 2
+
+
+def test_more_workers_than_cpus_where_an_executor_does_not_say() -> None:
+    """Its caller knows better."""
+    with ThreadPoolExecutor(6) as pool:
+        found = run_concurrently(
+            Task.map(sample_tasks.interval, [0.2] * 6),
+            mode=Others(pool.submit),
+            max_workers=6,
+            chunksize=1,
+        )
+    assert most_at_once(found) == 6
+
+
+def test_a_pool_with_a_launch_of_its_own_is_still_others() -> None:
+    class Launches(ThreadPoolExecutor):
+        def launch(self) -> None: ...
+
+    with Launches(2) as pool:
+        assert run_concurrently([Task(square, 3)], mode=pool) == [9]
 
 
 def test_per_worker_gives_each_worker_of_it_one_value(pool: Executor) -> None:

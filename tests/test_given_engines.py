@@ -58,6 +58,7 @@ def main():
 
 DASK = """
 import distributed
+import tempfile
 
 def main():
     here = "127.0.0.1"
@@ -75,6 +76,13 @@ def main():
             assert "don't say when a call starts" in str(error)
         else:
             raise AssertionError
+        with tempfile.TemporaryDirectory() as place:
+            make = Task(tempfile.mkdtemp, "", "", place)
+            for runs in (1, 2):
+                run_concurrently([make] * 6, mode=executor, chunksize=1)
+                assert 6 * runs == len(os.listdir(place)), os.listdir(place)
+        found = run_concurrently([os.getpid], mode=client, chunksize=1)
+        assert os.getpid() != found[0]
 """
 
 END = """

@@ -14,8 +14,17 @@ import pytest
 import sample_tasks
 from conftest import Call
 
-from concurkit import Task, ThreadExecutor, _registry, register_mode, run_concurrently
-from concurkit.exceptions import TaskTimeoutError, UnknownModeError
+from concurkit import (
+    AsyncExecutor,
+    ProcessExecutor,
+    SerialExecutor,
+    Task,
+    ThreadExecutor,
+    _registry,
+    register_mode,
+    run_concurrently,
+)
+from concurkit.exceptions import ModeUnavailableError, TaskTimeoutError, UnknownModeError
 
 
 @pytest.fixture(autouse=True)
@@ -88,6 +97,73 @@ def test_require_stop_is_asked_of_what_was_made() -> None:
         factory.made[0].submit(abs, 1)
 
 
+def test_what_was_made_is_shut_down_when_the_run_is_refused() -> None:
+    """Nothing has started, and nothing is left."""
+    factory = Seen(lambda **_: ThreadPoolExecutor(1))
+    register_mode("mine", factory)
+
+    for options in ({"timeout": 1, "chunksize": 5}, {"inner_threads": 1}):
+        with pytest.raises(ValueError, match="'mine'"):
+            run_concurrently([Task(abs, 1)], mode="mine", **options)  # type: ignore[call-overload]
+
+    for executor in factory.made:
+        with pytest.raises(RuntimeError, match="shutdown"):
+            executor.submit(abs, 1)
+
+
+def test_one_of_ours_by_another_name_is_what_it_is(call: Call, tmp_path: Path) -> None:
+    """A serial one can give up a task, and lets a loop go on; an async one takes coroutines."""
+    register_mode("ours", SerialExecutor)
+    log = tmp_path / "log"
+    gate = str(tmp_path / "gate")
+    late = Task(lambda: [sample_tasks.append(str(log), "x"), sample_tasks.wait_for_file(gate)])
+    try:
+        [outcome] = call([late], mode="ours", timeout=0.2, on_error="collect")
+    finally:
+        Path(gate).touch()
+    assert (type(outcome.error), outcome.stopped) == (TaskTimeoutError, "abandoned")
+    assert log.read_text().split() == ["x"]
+
+    register_mode("loop", AsyncExecutor)
+    assert call([Task(sample_tasks.give_async, 3)], mode="loop") == [3]
+    register_mode("processes", ProcessExecutor)
+    with pytest.raises(ValueError, match="let that give inner_threads"):
+        call([Task(abs, 1)], mode="processes", inner_threads=1)
+
+
+class Plain:
+    """All that is asked of an executor, and no more: its `shutdown` takes no arguments."""
+
+    def __init__(self) -> None:
+        self._pool = ThreadPoolExecutor(2)
+
+    def submit(self, fn: Callable[..., Any], /, *args: Any, **kwargs: Any) -> Any:
+        return self._pool.submit(fn, *args, **kwargs)
+
+    def shutdown(self) -> None:
+        self._pool.shutdown()
+
+
+def test_a_plain_shutdown_will_do(call: Call, tmp_path: Path) -> None:
+    factory = Seen(Plain)
+    register_mode("mine", factory)
+    gate = str(tmp_path / "gate")
+
+    assert call(Task.map(abs, [-1, -2]), mode="mine") == [1, 2]
+    try:
+        [late] = call(
+            [Task(sample_tasks.wait_for_file, gate)], mode="mine", timeout=0.2, on_error="collect"
+        )
+    finally:
+        Path(gate).touch()
+
+    assert late.stopped == "abandoned"
+    for executor in factory.made:
+        executor.shutdown()
+        with pytest.raises(RuntimeError, match="shutdown"):
+            executor.submit(abs, 1)
+
+
 def test_the_last_one_registered_counts() -> None:
     register_mode("mine", ThreadExecutor)
     register_mode("mine", lambda **_: ThreadPoolExecutor(1, thread_name_prefix="second"))
@@ -143,3 +219,22 @@ def installed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]
 def test_a_package_brings_a_mode(call: Call, installed: Path) -> None:
     found = call([lambda: threading.current_thread().name] * 3, mode="brought", max_workers=2)
     assert all(name.startswith("brought") for name in found)
+
+
+@pytest.mark.parametrize(
+    ("value", "why"),
+    [
+        ("nowhere_at_all:make", "can't be loaded .ModuleNotFoundError"),
+        ("os:sep", "must be a function or a class that makes an executor"),
+    ],
+)
+def test_a_package_whose_mode_can_t_be_had_is_named(installed: Path, value: str, why: str) -> None:
+    for points in installed.rglob("entry_points.txt"):
+        points.write_text(f"[concurkit.executors]\nbroken = {value}\nfastest = os:sep\n")
+
+    with pytest.raises(
+        ModeUnavailableError, match=f"'broken' is brought by .* as '{value}'.*{why}"
+    ):
+        run_concurrently([Task(abs, 1)], mode="broken")
+    with pytest.raises(UnknownModeError):
+        run_concurrently([Task(abs, 1)], mode="fastest")

@@ -12,7 +12,7 @@ from ._drive import Drive
 from ._inner_threads import check_can_limit, limit_here, limiting
 from ._options import Options
 from ._orders import Block, Failed, Terms
-from ._registry import check_mode, executor_class, is_ours, make_executor
+from ._registry import check_mode, executor_class, is_ours, launches, make_executor
 from ._schedule import Schedule
 from ._setup import Setup
 from ._source import Source, read
@@ -23,6 +23,11 @@ Inbox = Callable[[Any], None]
 _GIVE_IT = (
     "{0} is given, but the workers of the executor that is passed as mode may be there already; "
     "give it to the executor when it is made, as in ProcessExecutor(4, {1})."
+)
+
+_LET_IT = (
+    "{0} is given, but workers of mode {1!r} are made by what was registered for it; "
+    "let that give {0} to the executor that it makes."
 )
 
 
@@ -74,6 +79,8 @@ class Engagement:
         if self.options.require_stop is not None and (self.kept or is_ours(name)):
             place = self._place if self.kept else executor_class(name)
             check_stop(self.options.require_stop, place.strength, self.options.mode)
+        if self.kept:
+            self._check_time(self._place)
         self.mode = name
         if self.mode != "async":
             self.source.refuse_coroutines(self.mode)
@@ -86,12 +93,14 @@ class Engagement:
     def workers(self) -> int:
         """How many tasks may run at once."""
         asked = self.options.max_workers
-        place = self._place
         if not self.kept and not is_ours(self.mode):
-            place = self._made = self._make()
+            self._take_on(self._make())
+        place = self._place
         if place is not None:
             most = int(place.max_workers)
-            return most if asked is None else min(asked, most)
+            if asked is None:
+                return most
+            return min(asked, most) if getattr(place, "sized", True) else asked
         if self.mode == "serial":
             return 1
         return asked if asked is not None else default_workers(self.mode, inside().share)
@@ -106,8 +115,6 @@ class Engagement:
             return executor_class("thread")(1, **self._thread_setup()._asdict())
         if self.kept:
             return self._place.reachable() if self._inline else self._place
-        if self._made is not None:
-            return self._made
         if self.mode == "serial":
             return executor_class("serial")(**options.setup._asdict())
         setup = self._thread_setup() if self.mode == "thread" else options.setup
@@ -124,15 +131,31 @@ class Engagement:
             given["max_workers"] = options.max_workers
         if options.setup.initializer is not None:
             given.update(options.setup._asdict())
-        made = make_executor(self.mode, **given)
+        return make_executor(self.mode, **given)
+
+    def _take_on(self, made: Any) -> None:
+        """Go on as with an executor that the caller has passed, but for its end."""
+        options, name = self.options, self.mode
         try:
             place = _as_ours(made, owned=True)
+            self.mode = place.mode
+            if self.mode != "async":
+                self.source.refuse_coroutines(self.mode)
             if options.require_stop is not None:
-                check_stop(options.require_stop, place.strength, self.mode)
+                check_stop(options.require_stop, place.strength, name)
+            if isinstance(options.inner_threads, int) and self.mode in {"process", "executor"}:
+                raise ValueError(_LET_IT.format("inner_threads", name))
+            self._check_time(place)
         except BaseException:
             made.shutdown()
             raise
-        return place
+        self._place = self._made = place
+        self.kept = True
+
+    def _check_time(self, place: Any) -> None:
+        """Refuse a timeout that an executor of others can't keep."""
+        if self.options.timeout is not None and hasattr(place, "silent"):
+            check_can_time(place, self.options.chunksize, self.options.mode)
 
     def _thread_setup(self) -> Setup:
         """What threads do first: OpenMP's limit holds in the thread that sets it."""
@@ -172,7 +195,7 @@ class Engagement:
             self._limits = limit_here(options.inner_threads)
         chunksize = None if options.chunksize == "auto" else options.chunksize
         if options.timeout is not None and hasattr(launcher, "silent"):  # not one of ours
-            check_can_time(launcher, chunksize)
+            launcher.timing = True
             chunksize = 1
         terms = Terms(
             workers=workers,
@@ -210,6 +233,8 @@ class Engagement:
         drive.close()
         if launcher is not self.options.mode:  # that is the caller's
             launcher.shutdown()
+        if self._made is not None and self._made is not launcher:
+            self._made.shutdown()
         self.source.close()
 
     def lending(self) -> AbstractContextManager[None]:
@@ -220,7 +245,7 @@ class Engagement:
 
 def _as_ours(executor: Any, *, owned: bool = False) -> Any:
     """*executor* with what a run needs besides `submit`; one of ours has that."""
-    if hasattr(executor, "launch"):
+    if launches(executor):
         return executor
     # One that waits for the calling code can't be waited for by it.
     if any(executor is one for one in inside().executors):

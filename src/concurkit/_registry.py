@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from importlib import import_module
-from typing import Any
+from typing import Any, cast
 
 from ._task import shown
-from .exceptions import UnknownModeError
+from .exceptions import ModeUnavailableError, UnknownModeError
 from .typing import Executor
 
 _GROUP = "concurkit.executors"
@@ -98,6 +98,11 @@ def is_executor(value: object) -> bool:
     return callable(getattr(value, "submit", None)) and callable(getattr(value, "shutdown", None))
 
 
+def launches(executor: object) -> bool:
+    """Whether this is one of ours, to which a run gives batches, not calls."""
+    return all(hasattr(executor, name) for name in ("launch", "grain", "strength"))
+
+
 def check_mode(mode: object) -> None:
     """Raise UnknownModeError unless *mode* is a known name or an executor."""
     if isinstance(mode, str):
@@ -121,10 +126,34 @@ def check_mode(mode: object) -> None:
 def _found(mode: str) -> bool:
     """Whether an installed package brings this mode, which is registered then."""
     for point in _entry_points():
-        if point.name == mode:
-            _registered[mode] = point.load()
+        if point.name == mode and mode not in _OURS:
+            _registered[mode] = _loaded(point)
             return True
     return False
+
+
+def _loaded(point: Any) -> Callable[..., Executor]:
+    """What an entry point stands for.
+
+    Raises:
+        ModeUnavailableError: when it can't be imported, or is nothing that makes an executor.
+    """
+    brought = f"mode {point.name!r} is brought by {_package(point)} as {point.value!r}"
+    try:
+        factory = point.load()
+    except Exception as error:
+        reason = f"{type(error).__name__}: {error}"
+        raise ModeUnavailableError(f"{brought}, which can't be loaded ({reason}).") from error
+    if not callable(factory):
+        raise ModeUnavailableError(
+            f"{brought}, which is {shown(factory)}; it must be a function or a class that makes an "
+            "executor."
+        )
+    return cast("Callable[..., Executor]", factory)
+
+
+def _package(point: Any) -> str:
+    return getattr(getattr(point, "dist", None), "name", None) or "a package"
 
 
 def _entry_points() -> Any:

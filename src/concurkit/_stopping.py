@@ -34,7 +34,7 @@ def check_stop(required: RequireStop, strength: Stopped, mode: Any) -> None:
     )
 
 
-def check_can_time(launcher: Any, chunksize: int | None) -> None:
+def check_can_time(launcher: Any, chunksize: int | str, mode: Any) -> None:
     """Refuse a timeout where nobody can tell when a task starts.
 
     Raises:
@@ -43,10 +43,11 @@ def check_can_time(launcher: Any, chunksize: int | None) -> None:
     what = ""
     if launcher.silent:
         what = "its futures don't say when a call starts"
-    elif chunksize not in (None, 1):
+    elif chunksize not in ("auto", 1):
         what = f"chunksize is {chunksize}, and of its tasks only single ones can be timed"
     if what:
+        where = f"mode {mode!r}" if isinstance(mode, str) else shown(mode)
         raise ValueError(
-            f"a timeout is given for {shown(launcher.executor)}, but {what}. "
+            f"a timeout is given for {where}, but {what}. "
             "Leave one of the two out, or use an executor of concurkit's."
         )

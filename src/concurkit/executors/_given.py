@@ -34,6 +34,9 @@ _SILENT = frozenset({"distributed"})
 # A future does not say when it begins, so while tasks are timed each is asked so often, in seconds.
 _LOOK_EVERY = 0.02
 
+# So many calls in a row may be cancelled by others before tasks fail.
+_REFUSALS = 3
+
 
 class GivenExecutor:
     """What one run needs to know of an executor, and how it starts batches there.
@@ -55,11 +58,15 @@ class GivenExecutor:
     propagate: tuple[ContextVar[Any], ...] = ()
 
     def __init__(self, executor: Any, *, owned: bool = False) -> None:
-        self.max_workers: int = _workers(executor)
+        known = _workers(executor)
+        self.max_workers: int = known or cpu_count()
+        self.sized = known is not None
         self.silent: bool = type(executor).__module__.partition(".")[0] in _SILENT
         self.home: object = executor
         self.executor: Any = executor
+        self.timing = False  # whether it must be known when each task starts
         self.abandoned = False  # a task goes on though the run is over
+        self.refusals = 0  # calls in a row that were cancelled, and not by us
         self._owned = owned
         self._accepted = False
         self._back: SimpleQueue[Callable[[], None] | None] = SimpleQueue()
@@ -102,7 +109,16 @@ class GivenExecutor:
         if self._thread is not None:
             self._thread.join()
         if self._owned:
-            self.executor.shutdown(wait=not self.abandoned)
+            self._end_it()
+
+    def _end_it(self) -> None:
+        if not self.abandoned:
+            self.executor.shutdown()
+            return
+        try:
+            self.executor.shutdown(wait=False)
+        except TypeError:  # it knows only to wait
+            threading.Thread(target=self.executor.shutdown, daemon=DAEMON).start()
 
     def soon(self, todo: Callable[[], None]) -> None:
         """Do this in our thread."""
@@ -125,12 +141,12 @@ class GivenExecutor:
                 self._unseen.append(flight)
 
 
-def _workers(executor: Any) -> int:
+def _workers(executor: Any) -> int | None:
     for name in _COUNTS:
         count = getattr(executor, name, None)
         if isinstance(count, int) and count > 0:
             return count
-    return cpu_count()
+    return None
 
 
 class GivenFlight:
@@ -147,6 +163,7 @@ class GivenFlight:
         self._seen: float | None = None  # when it was first seen to run
         self._lock = threading.Lock()
         self._packed = False
+        self._dismissed = False  # whether we have cancelled it
         self._over = False
         self._refused: BaseException | None = None
         self._worker = ""
@@ -157,11 +174,14 @@ class GivenFlight:
         """Hand the batch over."""
         executor = self._place.executor
         future = executor.submit(Freight(self.run, self.pack, len(self._batch.items)))
-        if not hasattr(future, "add_done_callback"):
-            raise TypeError(
-                f"submit() of {shown(executor)} gave {shown(future)}; as a mode an executor "
-                "must give futures as concurrent.futures does, with add_done_callback()."
-            )
+        needed = ["add_done_callback", "running"][: 1 + self._place.timing]
+        for name in needed:
+            if not hasattr(future, name):
+                raise TypeError(
+                    f"submit() of {shown(executor)} gave {shown(future)}; as a mode an executor "
+                    f"must give futures as concurrent.futures does, with {name}()"
+                    f"{', for a timeout' * self._place.timing}."
+                )
         self._future = future
         future.add_done_callback(lambda done: self._place.soon(partial(self._done, done)))
 
@@ -183,19 +203,43 @@ class GivenFlight:
             raise self._refused from error
 
     def _done(self, future: Future[Any]) -> None:
+        try:
+            self._land(future)
+        except BaseException as error:  # theirs or ours: nobody may wait in vain
+            self.fail(error)
+
+    def _land(self, future: Future[Any]) -> None:
         if future.cancelled():
-            self._finish(Report())
+            self._cancelled()
             return
+        self._place.refusals = 0
         error = future.exception()
         reply = None if error is not None else future.result()
         if self._refused is not None:
             self._refuse(self._refused)
         elif error is not None:
             self.fail(error)
-        elif reply is None:
+        elif reply is None and (self._progress.begun or self._over):
             self._finish(self._report(len(self._progress.values)))
-        else:
+        elif isinstance(reply, bytes):
             self._take(reply)
+        else:
+            self.fail(
+                TypeError(
+                    f"a future of {shown(self._place.executor)} gave {shown(reply)}, which is not "
+                    "what the call that was submitted returned: as a mode an executor must make "
+                    "each call, once, and give back what it returns."
+                )
+            )
+
+    def _cancelled(self) -> None:
+        """It never ran; unless that was us, it is tried again, but not for ever."""
+        place = self._place
+        place.refusals += not self._dismissed
+        if place.refusals < _REFUSALS:
+            self._finish(Report())
+        else:
+            self.fail(TaskCancelledError(f"{shown(place.executor)} cancels all it is given"))
 
     def _take(self, reply: bytes) -> None:
         try:
@@ -271,10 +315,11 @@ class GivenFlight:
         future = self._future
         if self._seen is not None or future is None:
             return True
+        if not hasattr(future, "running") or future.done():
+            return True
         if future.running():
             self._seen = clock()
-            return True
-        return future.done()
+        return self._seen is not None
 
     def recall(self, unbegun: bool) -> None:
         # Not by cancelling, which some executors grant though the call runs: it would run twice.
@@ -289,11 +334,10 @@ class GivenFlight:
     def stop(self, position: int) -> None:
         """Tell the task, if it runs in this process; cancel the batch if it does not run yet."""
         self._progress.told = STOPPING
-        if self._seen is None and self._future is not None:
-            self._future.cancel()
+        self._dismiss()
 
     def abandon(self, position: int) -> Report | None:
-        if self._seen is None and self._future is not None and self._future.cancel():
+        if self._dismiss():
             return None
         with self._lock:
             if self._over:
@@ -302,6 +346,13 @@ class GivenFlight:
             self._over = report is not None
             self._place.abandoned |= self._over
             return report
+
+    def _dismiss(self) -> bool:
+        """Cancel the batch if it is not known to run; whether that was granted."""
+        if self._seen is not None or self._future is None:
+            return False
+        self._dismissed = True
+        return self._future.cancel()
 
     def _given_up(self, position: int) -> Report | None:
         progress = self._progress
@@ -334,10 +385,18 @@ class Freight:
     def __init__(self, run_here: Callable[[], None], pack: Callable[[], bytes], count: int) -> None:
         self._run = run_here
         self._pack = pack
+        self._token = ""
         self.__name__ = f"batch of {count}"  # some executors show it
 
     def __call__(self) -> None:
         self._run()
+
+    def __dask_tokenize__(self) -> str:
+        """To Dask, calls of the same name are one call: equal tasks would run once for all."""
+        from uuid import uuid4
+
+        self._token = self._token or uuid4().hex
+        return self._token
 
     def __reduce__(self) -> tuple[Any, ...]:
         return partial, (run_packed, self._pack())

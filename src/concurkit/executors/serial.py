@@ -188,7 +188,11 @@ class _Flight:
         self._tell(GaveBack(number, kept) if kept else Ended(number, Report()))
 
     def abandon(self, position: int) -> Report | None:
-        return self._report()
+        report = self._report()
+        if self._progress.begun and self._progress.todo.kept > len(report.values):
+            report.lost = TaskCancelledError("the task was abandoned")
+            report.how = "abandoned"
+        return report
 
     def _report(self) -> Report:
         progress = self._progress
