@@ -16,9 +16,12 @@ from concurrent.futures import (
     wait,
 )
 from pathlib import Path
+from queue import SimpleQueue
+from typing import Any
 
 import pytest
 import sample_tasks
+from conftest import APART
 from executor_kit import HOWS, LONG, MAKE, ONE, OVERLAPPING, lines, wait_until
 
 from concurkit import ProcessExecutor
@@ -149,3 +152,30 @@ def test_the_interpreter_ends_when_what_was_submitted_is_done(
     else:
         assert "" == ended.stderr
         assert most == done
+
+
+FROM_INSIDE = [("thread", "task"), ("async", "task"), ("thread", "callback")]
+FROM_INSIDE += [(kind, "callback") for kind in APART if kind in MAKE]
+
+
+@pytest.mark.parametrize(("kind", "by"), FROM_INSIDE)
+def test_shutdown_from_inside_does_not_wait_for_itself(kind: str, by: str, tmp_path: Path) -> None:
+    """An error, as of the standard executors."""
+    executor = MAKE[kind]()
+    heard: SimpleQueue[Any] = SimpleQueue()
+
+    def shut_down(_: object = None) -> None:
+        try:
+            heard.put(executor.shutdown())
+        except RuntimeError as error:
+            heard.put(error)
+
+    if by == "task":
+        executor.submit(shut_down)
+    else:
+        gate = tmp_path / "gate"
+        executor.submit(sample_tasks.wait_for_file, str(gate)).add_done_callback(shut_down)
+        gate.touch()
+
+    assert "cannot join current thread" in str(heard.get(timeout=LONG))
+    executor.shutdown()

@@ -159,6 +159,13 @@ def test_a_factory_may_be_a_lambda_and_need_not_take_max_workers() -> None:
     [
         (ThreadExecutor, {"laws": [0]}, ValueError, "no law 0; the laws are 1 to 12"),
         (ThreadExecutor, {"only": ["speed"]}, ValueError, "no check 'speed'; there are values,"),
+        (
+            ThreadExecutor,
+            {"only": "values", "laws": [3]},
+            ValueError,
+            "['values'] belongs to law 3",
+        ),
+        (ThreadExecutor, {"laws": []}, ValueError, "no check is left"),
         (ThreadExecutor, {"time_limit": 0}, ValueError, "time_limit is 0"),
         (7, {}, TypeError, "the factory is 7; it must be something to call"),
         ("os.path", {}, TypeError, "'package.module:name'"),

@@ -34,6 +34,13 @@ R = TypeVar("R")
 _STILLBORN = 3
 
 
+# As the standard executors say it, and what to do.
+WAITS_FOR_ITSELF = (
+    "cannot join current thread: shutdown(wait=True) was called by a task or a callback of this "
+    "same executor, and would wait for itself; use shutdown(wait=False)"
+)
+
+
 class Seat(Protocol):
     """One worker, as its crew sees it."""
 

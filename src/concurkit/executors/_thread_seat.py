@@ -16,7 +16,7 @@ from .._setup import NOTHING, Setup
 from .._worker_loop import loop_for
 from ..exceptions import InitializerError, TaskCancelledError
 from ._flight import Claim, Ended, GaveBack, Still, Tell, Unfit
-from ._pool import Crew
+from ._pool import WAITS_FOR_ITSELF, Crew
 
 
 class ThreadFlight:
@@ -163,6 +163,8 @@ class ThreadSeat:
     def join(self) -> None:
         if self._host is None:
             return
+        if self._thread is threading.current_thread():
+            raise RuntimeError(WAITS_FOR_ITSELF)
         self._left.wait()
         if not self._abandoned:
             self._host.shutdown(wait=True)

@@ -21,7 +21,7 @@ from . import _exit
 from ._flight import Flight, Tell
 from ._holds import Holder, Holds
 from ._map import SHUT_DOWN, Keeper, MapExecutor
-from ._pool import settle
+from ._pool import WAITS_FOR_ITSELF, settle
 from ._slot_flight import SlotFlight
 from ._slots import Slots
 
@@ -136,8 +136,11 @@ class AsyncExecutor(MapExecutor):
     def shutdown(self, wait: bool = True, *, cancel_futures: bool = False) -> None:
         """End the loop once what was submitted is done; *wait* for it."""
         self._loop.close(cancel_futures)
-        if wait:
-            self._loop.join()
+        if not wait:
+            return
+        if self.home in inside().executors:
+            raise RuntimeError(WAITS_FOR_ITSELF)
+        self._loop.join()
 
 
 class _LoopThread:

@@ -49,14 +49,16 @@ def main(given: Sequence[str] | None = None) -> int:
         given: the words of the command line; by default those of this process.
     """
     options = arguments(given)
+    if options.json:
+        options.json.touch()  # now, not after all checks
     reports: list[Report] = []
     for factory in options.factory:
         try:
             report = check_executor(
                 factory, laws=options.law, only=options.only, time_limit=options.time_limit
             )
-        except (AttributeError, ImportError, RuntimeError, TypeError, ValueError) as error:
-            print(f"{factory}: {error}", file=sys.stderr)  # noqa: T201
+        except Exception as error:  # whatever its module raises
+            print(f"{factory}: {type(error).__name__}: {error}", file=sys.stderr)  # noqa: T201
             return 2
         reports.append(report)
         if not options.markdown:

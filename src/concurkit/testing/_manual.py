@@ -83,7 +83,12 @@ class ManualTask:
 
         Raises:
             RuntimeError: as `start` does.
+            TypeError: *error* is not an exception.
         """
+        if not isinstance(error, BaseException):
+            raise TypeError(
+                f"error is {shown(error)}; it must be an exception, as in OSError('down')"
+            )
         self._executor._take(self)
         self._end(error=error)
 

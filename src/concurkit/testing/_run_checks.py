@@ -102,10 +102,16 @@ def chosen(laws: Iterable[int] | None, only: Iterable[str] | None) -> list[Check
     wanted_laws = set(LAWS if laws is None else laws)
     if unknown := wanted_laws - set(LAWS):
         raise ValueError(f"there is no law {min(unknown)!r}; the laws are 1 to {max(LAWS)}")
-    wanted = set(checks if only is None else only)
+    wanted = set(checks if only is None else [only] if isinstance(only, str) else only)
     if strange := wanted - set(checks):
         raise ValueError(f"there is no check {min(strange)!r}; there are {', '.join(checks)}")
-    return [one for name, one in checks.items() if name in wanted and one.law in wanted_laws]
+    found = [one for name, one in checks.items() if name in wanted and one.law in wanted_laws]
+    if not found:
+        raise ValueError(
+            f"no check is left: none of {sorted(wanted) if only else 'them'} belongs to "
+            f"{'law ' + ', '.join(map(str, sorted(wanted_laws))) if wanted_laws else 'no law'}"
+        )
+    return found
 
 
 def _python() -> str:

@@ -15,7 +15,7 @@ from ..._batch import Report, clock
 from ..._daemons import DAEMON
 from ...exceptions import InitializerError
 from .._pickling._pickle import Wire, loads, unpack_error
-from .._pool import Crew
+from .._pool import WAITS_FOR_ITSELF, Crew
 from .._relay import replay
 from ._flight import InterpreterFlight
 from ._leaving import leave_quietly, wait_at_exit
@@ -64,6 +64,7 @@ class InterpreterSeat:
         self._news: deque[Answer] = deque()
         self._left = threading.Event()  # nobody need wait for it any more
         self._host: threading.Thread | None = None
+        self._listener: threading.Thread | None = None
 
     # ---- what the crew asks -------------------------------------------------------------------
 
@@ -94,6 +95,8 @@ class InterpreterSeat:
     def join(self) -> None:
         if self._host is None:
             return
+        if threading.current_thread() in (self._host, self._listener):
+            raise RuntimeError(WAITS_FOR_ITSELF)
         self._left.wait()
         if not self._given_up:
             self._host.join()
@@ -212,6 +215,7 @@ class InterpreterSeat:
         listener = threading.Thread(
             target=self._listen, args=(bells,), name=f"concurkit from {self.name}", daemon=DAEMON
         )
+        self._listener = listener
         listener.start()
         return listener
 

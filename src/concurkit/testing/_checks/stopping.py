@@ -70,7 +70,9 @@ def overdue_task(bench: Bench) -> None:
 
 def is_mode(executor: Any) -> bool:
     """Whether it carries out a run's timeouts and interrupts by means of its own."""
-    return hasattr(executor, "launch")
+    from concurkit._registry import launches
+
+    return launches(executor)
 
 
 def _one_worker(bench: Bench) -> dict[str, int]:
