@@ -184,7 +184,8 @@ class Drive:
         total = max(tally.drawn, self.schedule.terms.length or 0)
         ended, running = tally.at_halt or (tally.ended, 0)
         ended += self._partly
-        rest = max(0, total - ended - running)
+        running = min(running, total - ended)  # one may have ended that is not reported yet
+        rest = total - ended - running
         return f"interrupted: {ended} done, {running} running, {rest} not started"
 
     def close(self) -> None:
