@@ -179,6 +179,19 @@ def test_an_input_that_raises_later_comes_after_the_results(executor: Executor) 
     assert [0, 1, 2, 3, 4, 5, 6, (LookupError, "no more input")] == read_all(results)
 
 
+def test_an_input_that_is_interrupted_says_so_once(executor: Executor) -> None:
+    """At once; what was submitted can be read all the same."""
+
+    def interrupted() -> Iterator[int]:
+        yield from range(3)
+        raise KeyboardInterrupt
+
+    found = read_all(executor.map(sample_tasks.give, interrupted(), buffersize=2))
+
+    assert [0, 1, 2] == [one for one in found if isinstance(one, int)]
+    assert 1 == len([one for one in found if not isinstance(one, int)])
+
+
 @pytest.mark.parametrize(
     ("options", "kind", "text"),
     [

@@ -190,6 +190,13 @@ def test_a_factory_that_makes_no_executor_is_told_so() -> None:
         run_concurrently([Task(abs, 1)], mode="mine")
 
 
+def test_a_factory_that_does_not_take_what_a_run_gives_is_named() -> None:
+    register_mode("mine", lambda: ThreadPoolExecutor(1))
+    with pytest.raises(TypeError) as caught:
+        run_concurrently([Task(abs, 1)], mode="mine", max_workers=2)
+    assert "for mode 'mine', which was given {'max_workers': 2}" in caught.value.__notes__[0]
+
+
 def test_an_unknown_name_is_answered_with_the_known_ones(installed: Path) -> None:
     register_mode("cluster", ThreadExecutor)
     known = r"'auto', 'serial', 'thread', .*'cluster', 'brought'"

@@ -213,6 +213,9 @@ class Drive:
             self._flights.pop(event.number, None)
             schedule.ended(event.number, event.report, now)
             return
+        if type(event) in (Halt, Drain) and schedule.tally.at_halt is None:
+            # What has ended in batches that are under way.
+            self._partly = sum(flight.look()[0] for flight in self._flights.values())
         if type(event) is Read or type(event) is ReadFailed:
             self._reading = self._drawing = False
         if type(event) is Unfit:
@@ -233,8 +236,6 @@ class Drive:
                 event.error.add_note(f"raised while reading task {position} of the input")
             schedule.input_failed(now)
         elif type(event) is Halt:
-            if schedule.tally.at_halt is None:  # what has ended in batches that are under way
-                self._partly = sum(flight.look()[0] for flight in self._flights.values())
             schedule.halt(now, event.patience)
         elif type(event) is Taken:
             schedule.taken(event.results)

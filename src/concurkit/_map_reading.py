@@ -122,6 +122,7 @@ class MapReading(MapRun):
         self._submitted += len(items)
         self._tell(*self._supply(items))
         if error is not None and not isinstance(error, Exception):
+            self._end_error = None  # once, and now
             raise error
         now = clock()
         soon = now - self._refilled < _SOON

@@ -82,7 +82,11 @@ def is_ours(mode: str) -> bool:
 
 def make_executor(mode: str, **given: Any) -> Any:
     """An executor for a mode that was registered, made with what the caller gave."""
-    executor = _registered[mode](**given)
+    try:
+        executor = _registered[mode](**given)
+    except Exception as error:
+        error.add_note(f"raised by what makes executors for mode {mode!r}, which was given {given}")
+        raise
     if not is_executor(executor):
         raise TypeError(
             f"the factory of mode {mode!r} gave {shown(executor)}; it must give an executor, which "

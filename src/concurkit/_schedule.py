@@ -214,8 +214,7 @@ class Schedule:
 
         What still runs after *patience* seconds is abandoned; None waits for it.
         """
-        if self.tally.at_halt is None:
-            self.tally.at_halt = self.tally.ended, self.running
+        self._note_how_far()
         self._begin_stop(now, -1)
         if patience is not None:
             by = now + patience
@@ -223,11 +222,16 @@ class Schedule:
 
     def drain(self) -> None:
         """Start nothing more, and let what runs go on to its end; the others are not settled."""
+        self._note_how_far()
         self._bound = -1
         self._more = False
         self._waiting.cut(-1)
         for flight in self._flights.values():
             self._recall(flight)
+
+    def _note_how_far(self) -> None:
+        if self.tally.at_halt is None:
+            self.tally.at_halt = self.tally.ended, self.running
 
     @property
     def running(self) -> int:
