@@ -179,3 +179,22 @@ def test_shutdown_from_inside_does_not_wait_for_itself(kind: str, by: str, tmp_p
 
     assert "cannot join current thread" in str(heard.get(timeout=LONG))
     executor.shutdown()
+
+
+@OVERLAPPING
+@pytest.mark.parametrize("kind", [SystemExit, KeyboardInterrupt])
+def test_a_callback_that_would_end_a_program_costs_no_worker(
+    mode: str, kind: type[BaseException], tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    """It is logged, as other errors of callbacks are."""
+
+    def leave(_: object) -> None:
+        raise kind
+
+    gate = tmp_path / "gate"
+    with ONE[mode]() as executor:
+        first = executor.submit(sample_tasks.wait_for_file, str(gate))
+        first.add_done_callback(leave)
+        gate.touch()
+        assert 7 == executor.submit(sample_tasks.give, 7).result(LONG)
+    assert kind.__name__ in caplog.text

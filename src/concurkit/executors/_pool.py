@@ -382,25 +382,43 @@ def settle(future: Future[Any], again: Callable[[], None] | None = None) -> Tell
     """Give a future what its one-task batch came to; *again* starts one that never began."""
 
     def tell(event: Any) -> None:
-        if type(event) is Unfit and not future.cancelled():
-            if not future.running():
-                future.set_running_or_notify_cancel()
-            future.set_exception(event.error)
-        if type(event) is not Ended or future.cancelled():
-            return
-        report = event.report
-        error = report.failures[0][1] if report.failures else report.lost
-        if error is not None:
-            future.set_exception(error)
-        elif report.values:
-            future.set_result(report.values[0])
-        elif future.running() and again is not None:
-            try:
-                again()
-            except BaseException as trouble:
-                future.set_exception(trouble)
-        else:
-            future.cancel()
-            future.set_running_or_notify_cancel()
+        try:
+            _settle(future, event, again)
+        except Exception:
+            raise
+        except BaseException as error:  # of a callback: our thread has others' work to do
+            if threading.current_thread() is threading.main_thread():
+                raise
+            _log_callback(future, error)
 
     return tell
+
+
+def _settle(future: Future[Any], event: Any, again: Callable[[], None] | None) -> None:
+    if type(event) is Unfit and not future.cancelled():
+        if not future.running():
+            future.set_running_or_notify_cancel()
+        future.set_exception(event.error)
+    if type(event) is not Ended or future.cancelled():
+        return
+    report = event.report
+    error = report.failures[0][1] if report.failures else report.lost
+    if error is not None:
+        future.set_exception(error)
+    elif report.values:
+        future.set_result(report.values[0])
+    elif future.running() and again is not None:
+        try:
+            again()
+        except BaseException as trouble:
+            future.set_exception(trouble)
+    else:
+        future.cancel()
+        future.set_running_or_notify_cancel()
+
+
+def _log_callback(future: Future[Any], error: BaseException) -> None:
+    """As `concurrent.futures` does with the exceptions of callbacks that do not end programs."""
+    from logging import getLogger
+
+    getLogger("concurrent.futures").error("a callback of %r raised", future, exc_info=error)
