@@ -85,10 +85,7 @@ class ManualTask:
             RuntimeError: as `start` does.
             TypeError: *error* is not an exception.
         """
-        if not isinstance(error, BaseException):
-            raise TypeError(
-                f"error is {shown(error)}; it must be an exception, as in OSError('down')"
-            )
+        _check_error(error)
         self._executor._take(self)
         self._end(error=error)
 
@@ -330,3 +327,8 @@ class ManualExecutor(Executor):
             f"shutdown(wait=True) would wait for ever: nobody has ended {tasks}{more}. "
             "Call run_all() first, or shutdown(cancel_futures=True)"
         )
+
+
+def _check_error(error: object) -> None:
+    if not isinstance(error, BaseException):
+        raise TypeError(f"error is {shown(error)}; it must be an exception, as in OSError('down')")
