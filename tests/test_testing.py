@@ -553,3 +553,29 @@ def test_a_wrong_number_of_workers_is_refused(workers: Any) -> None:
 def test_what_cant_be_called_is_refused() -> None:
     with pytest.raises(TypeError, match="7 can't be called"):
         ManualExecutor().submit(7)  # type: ignore[arg-type]
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="Windows has no SIGINT to ignore")
+def test_ctrl_c_is_tried_in_the_background_too() -> None:
+    """There a shell lets programs ignore it, and what they start."""
+    command = [sys.executable, "-m", "concurkit.testing", "concurkit:ThreadExecutor"]
+    done = subprocess.run(
+        ["sh", "-c", 'trap "" INT; exec "$@"', "sh", *command, "--only", "ctrl_c"],
+        capture_output=True,
+        text=True,
+        timeout=60,
+        check=False,
+    )
+    assert (0, "") == (done.returncode, done.stderr), done.stdout
+
+
+def test_a_manual_task_fails_with_an_exception_only() -> None:
+    """What else it is given is refused at once, and the task is still there."""
+    executor = ManualExecutor()
+    future = executor.submit(abs, -1)
+
+    with pytest.raises(TypeError, match="error is 'down'; it must be an exception"):
+        executor.fail("down")  # type: ignore[arg-type]
+
+    assert 1 == executor.run_all()
+    assert 1 == future.result()

@@ -61,6 +61,7 @@ if __name__ == "__main__":
 
 # Who can, waits in a run on the executor; others wait for futures, and then give the executor up.
 INTERRUPTED = f"""{_BEGIN}
+import signal
 def wait(executor):
     if is_mode(executor):
         from concurkit import Task, run_concurrently
@@ -71,6 +72,8 @@ def wait(executor):
         future.result()
 
 if __name__ == "__main__":
+    # A shell lets what it starts in the background ignore Ctrl-C.
+    signal.signal(signal.SIGINT, signal.default_int_handler)
     executor = bench.make()
     try:
         wait(executor)
