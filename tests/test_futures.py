@@ -154,7 +154,7 @@ def test_the_interpreter_ends_when_what_was_submitted_is_done(
         assert most == done
 
 
-FROM_INSIDE = [("thread", "task"), ("async", "task"), ("thread", "callback")]
+FROM_INSIDE = [(kind, by) for kind in ("thread", "async") for by in ("task", "callback")]
 FROM_INSIDE += [(kind, "callback") for kind in APART if kind in MAKE]
 
 

@@ -219,9 +219,10 @@ class _LoopThread:
 
     def join(self) -> None:
         thread = self._thread
-        if thread is not threading.current_thread():
-            self._holds.wait()
-        if thread is not None and thread is not threading.current_thread():
+        if thread is threading.current_thread():
+            raise RuntimeError(WAITS_FOR_ITSELF)
+        self._holds.wait()
+        if thread is not None:
             slots = self._slots
             while thread.is_alive() and slots is not None and slots.busy:
                 thread.join(0.05)
