@@ -5,6 +5,7 @@
 from __future__ import annotations
 
 import importlib.util
+import subprocess
 import sys
 import time
 from typing import Any, cast
@@ -72,6 +73,38 @@ def test_what_a_new_worker_must_import_is_not_a_tasks_time(mode: str, one: bool)
     )
 
     assert set(found) == {"one"}
+
+
+IN_A_NEW_PROGRAM = """
+import sys, time
+from concurkit import Task, run_concurrently
+
+asked = []
+
+class SlowFinder:
+    def find_spec(self, name, path=None, target=None):
+        if name == "asyncio":
+            asked.append(name)
+            time.sleep(0.6)
+
+sys.meta_path.insert(0, SlowFinder())
+
+async def one():
+    return "one"
+
+found = run_concurrently([one, Task(str, "one")], mode=sys.argv[1], max_workers=1, timeout=0.3)
+assert found == ["one", "one"]
+assert asked == ["asyncio"]
+"""
+
+
+@pytest.mark.parametrize("mode", ["thread", "serial"])
+def test_nor_is_what_a_new_program_must_import(mode: str) -> None:
+    """Where nothing has imported asyncio before."""
+    command = [sys.executable, "-c", IN_A_NEW_PROGRAM, mode]
+    done = subprocess.run(command, capture_output=True, text=True, timeout=60, check=False)
+
+    assert (0, "") == (done.returncode, done.stderr)
 
 
 @pytest.mark.parametrize("on_error", ["raise", "group", "collect"])
