@@ -58,7 +58,7 @@ class GivenFlight:
                 raise TypeError(
                     f"submit() of {shown(executor)} gave {shown(future)}; as a mode an executor "
                     f"must give futures as concurrent.futures does, with {name}()"
-                    f"{', for a timeout' * self._place.timing}."
+                    f"{', for a timeout' * (name == 'running')}."
                 )
         self._future = future
         future.add_done_callback(lambda done: self._place.soon(partial(self._done, done)))
