@@ -874,3 +874,17 @@ def grow(step: int, most: int) -> None:
         keep(step)
         time.sleep(0.002)
     time.sleep(60)
+
+
+class SlowFinder:
+    """Makes the import of asyncio take long."""
+
+    def find_spec(self, name: str, path: object = None, target: object = None) -> None:
+        if name == "asyncio":
+            time.sleep(0.6)
+
+
+def import_asyncio_slowly() -> None:
+    for name in [name for name in sys.modules if name.partition(".")[0] == "asyncio"]:
+        del sys.modules[name]
+    sys.meta_path.insert(0, SlowFinder())

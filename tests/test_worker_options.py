@@ -7,8 +7,7 @@ from __future__ import annotations
 import importlib.util
 import subprocess
 import sys
-import time
-from typing import Any, cast
+from typing import Any
 
 import anyio
 import numpy as np
@@ -44,20 +43,6 @@ def test_a_run_sets_up_its_workers_in_every_mode(call: Call, mode: Any, timeout:
     assert [7] * 5 == call([get_state] * 5, **options)
 
 
-class SlowFinder:
-    """Makes the import of asyncio take long."""
-
-    def find_spec(self, name: str, path: object = None, target: object = None) -> None:
-        if name == "asyncio":
-            time.sleep(0.6)
-
-
-def import_asyncio_slowly() -> None:
-    for name in [name for name in sys.modules if name.partition(".")[0] == "asyncio"]:
-        del sys.modules[name]
-    sys.meta_path.insert(0, cast("Any", SlowFinder()))
-
-
 @pytest.mark.parametrize("one", [True, False])
 @pytest.mark.parametrize("mode", [one for one in MODES if one in ("process", "interpreter")])
 def test_what_a_new_worker_must_import_is_not_a_tasks_time(mode: str, one: bool) -> None:
@@ -69,7 +54,7 @@ def test_what_a_new_worker_must_import_is_not_a_tasks_time(mode: str, one: bool)
         mode=mode,
         max_workers=1,
         timeout=0.3,
-        initializer=import_asyncio_slowly,
+        initializer=sample_tasks.import_asyncio_slowly,
     )
 
     assert set(found) == {"one"}
