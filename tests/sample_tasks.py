@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import ctypes
+import multiprocessing
 import os
 import random
 import signal
@@ -888,3 +889,9 @@ def import_asyncio_slowly() -> None:
     for name in [name for name in sys.modules if name.partition(".")[0] == "asyncio"]:
         del sys.modules[name]
     sys.meta_path.insert(0, SlowFinder())
+
+
+def squares_in_processes(pipe: Any) -> None:
+    """In a process: run tasks in processes of its own; say what came of it, and what it is."""
+    found = run_concurrently(Task.map(square, range(4)), mode="process", max_workers=2)
+    pipe.send((found, multiprocessing.current_process().daemon))

@@ -4,6 +4,7 @@
 
 from __future__ import annotations
 
+import multiprocessing
 import os
 import sys
 import threading
@@ -193,3 +194,19 @@ def test_an_exit_code_is_read_once_though_several_ask(monkeypatch: pytest.Monkey
 
     assert [7] * 3 == [code.result() for code in codes]
     process.close()
+
+
+@pytest.mark.parametrize("method", ["forkserver", "spawn"])
+def test_a_daemonic_process_may_run_tasks_in_processes(method: str, fork_server: None) -> None:
+    """As the workers of Dask and of `multiprocessing.Pool` are; and it stays one."""
+    context: Any = multiprocessing.get_context(method)
+    ours, theirs = context.Pipe()
+    daemon = context.Process(target=sample_tasks.squares_in_processes, args=(theirs,), daemon=True)
+    daemon.start()
+    theirs.close()
+    try:
+        assert ours.recv() == ([0, 1, 4, 9], True)
+    finally:
+        daemon.join(20)
+        ours.close()
+        daemon.close()

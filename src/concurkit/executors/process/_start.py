@@ -67,6 +67,34 @@ class SeatContext:
         return made
 
 
+class _MayHaveChildren:
+    """Lets this process start some of ours though it is a daemon, as workers of Dask and Pool are.
+
+    Such a process may have no children, lest they outlive it. Ours end when it does.
+    """
+
+    def __init__(self) -> None:
+        self._lock = threading.Lock()
+        self._starting = 0
+        self._daemon = False
+
+    def __enter__(self) -> None:
+        with self._lock:
+            if not self._starting:
+                me = process.current_process()
+                self._daemon, me.daemon = me.daemon, False
+            self._starting += 1
+
+    def __exit__(self, *_: object) -> None:
+        with self._lock:
+            self._starting -= 1
+            if not self._starting:
+                process.current_process().daemon = self._daemon
+
+
+_as_parent = _MayHaveChildren()
+
+
 # Processes of ours, by start method; a method without one has the standard kind.
 _PROCESSES: dict[str, type[process.BaseProcess]] = {}
 
@@ -170,6 +198,11 @@ if sys.platform != "win32":
             super().__init__(*args, **kwargs)
             self._owner = os.getpid()
 
+        def start(self) -> None:
+            """Start the process."""
+            with _as_parent:
+                super().start()
+
         def join(self, timeout: float | None = None) -> None:
             """Wait for the process; a child forked from its owner has nothing to wait for.
 
@@ -186,6 +219,11 @@ if sys.platform != "win32":
         _launch = _where(popen_spawn_posix.Popen._launch, spawn=_spawn)  # type: ignore[attr-defined]
 
     class _SpawnProcess(context.SpawnProcess):  # pyright: ignore[reportUntypedBaseClass]
+        def start(self) -> None:
+            """Start the process."""
+            with _as_parent:
+                super().start()
+
         @staticmethod
         def _Popen(process_obj: Any) -> _SpawnPopen:  # noqa: N802
             return _SpawnPopen(process_obj)
