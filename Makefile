@@ -73,7 +73,7 @@ clean:
 	@touch $@
 
 .venv/test: .venv/package
-	$(PIP) --group test --group clients
+	$(PIP) --group test --group clients --group engines
 	@touch $@
 
 .venv/lint: .venv/package

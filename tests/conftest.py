@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import concurrent.futures
+import logging
 import multiprocessing
 import os
 import re
@@ -16,6 +17,7 @@ from collections import Counter
 from collections.abc import Callable, Iterator
 from concurrent.futures import Executor, ProcessPoolExecutor, ThreadPoolExecutor
 from dataclasses import dataclass
+from importlib.util import find_spec
 from multiprocessing import forkserver
 from pathlib import Path
 from typing import Any, TypeAlias
@@ -28,8 +30,10 @@ from hypothesis import HealthCheck, settings
 
 from concurkit import (
     AsyncExecutor,
+    DaskExecutor,
     InterpreterExecutor,
     ProcessExecutor,
+    RayExecutor,
     SerialExecutor,
     ThreadExecutor,
     aio,
@@ -65,7 +69,7 @@ def examples(count: int) -> settings:
 
 OURS = (
     *(SerialExecutor, ThreadExecutor, ProcessExecutor, AsyncExecutor),
-    InterpreterExecutor,
+    *(InterpreterExecutor, DaskExecutor, RayExecutor),
 )
 MODES = ["serial", "thread", "process", "async"]
 PLACES = [
@@ -79,8 +83,12 @@ if sys.version_info >= (3, 14):
     MODES.append("interpreter")
     PLACES.append("kept interpreter")
 
+# Clusters, where their engines are installed, which CI sees to on the oldest Python.
+ENGINES = [name for name in ("dask", "ray") if find_spec({"dask": "distributed"}.get(name, name))]
+PLACES += [f"kept {name}" for name in ENGINES]
+
 # Where tasks share no memory with the caller, so that all they are given and give is pickled.
-APART = ("process", "interpreter")
+APART = ("process", "interpreter", "dask", "ray")
 
 Call: TypeAlias = Callable[..., Any]
 
@@ -89,8 +97,8 @@ Call: TypeAlias = Callable[..., Any]
 
 
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
-    """Executors of others are tried where a thread waits for them; they can't tell who does."""
-    apart = [item for item in items if re.search(r"\[.*given .*\]", item.name)]
+    """Executors of others and clusters are tried where a thread waits; they can't tell who does."""
+    apart = [item for item in items if re.search(r"\[.*(given|kept (dask|ray)).*\]", item.name)]
     left_out = {item for item in apart if re.search("asyncio|trio", item.name)}
     config.hook.pytest_deselected(items=[item for item in items if item in left_out])
     items[:] = [item for item in items if item not in left_out]
@@ -139,6 +147,33 @@ def warm_processes() -> Iterator[ProcessExecutor]:
         yield processes
 
 
+@pytest.fixture(scope="session")
+def warm_dask() -> Iterator[DaskExecutor]:
+    """Two tasks at a time on a Dask cluster of two worker processes, for the whole session."""
+    import distributed
+
+    with (
+        distributed.LocalCluster(
+            n_workers=2,
+            threads_per_worker=1,
+            host="127.0.0.1",
+            dashboard_address=None,
+            silence_logs=logging.CRITICAL,
+        ) as cluster,
+        DaskExecutor(cluster) as dask,
+    ):
+        _start_all(dask)
+        yield dask
+
+
+@pytest.fixture(scope="session")
+def warm_ray() -> Iterator[RayExecutor]:
+    """Two tasks at a time on a Ray cluster, for the whole session."""
+    with RayExecutor(max_workers=2, init_options={"_node_ip_address": "127.0.0.1"}) as ray:
+        _start_all(ray)
+        yield ray
+
+
 @pytest.fixture(scope="module", params=CALLS)
 def call(request: pytest.FixtureRequest) -> Call:
     """`run_concurrently` as a blocking call, and awaited on asyncio and on trio."""
@@ -146,8 +181,9 @@ def call(request: pytest.FixtureRequest) -> Call:
 
 
 def _kept(kind: str, request: pytest.FixtureRequest) -> Iterator[Executor]:
-    if kind == "process":
-        yield request.getfixturevalue("warm_processes")
+    if kind in ("process", *ENGINES):
+        warm = "warm_processes" if kind == "process" else f"warm_{kind}"
+        yield request.getfixturevalue(warm)
     elif kind == "serial":
         yield SerialExecutor()
     else:
@@ -234,23 +270,27 @@ def _fork_server(temp_home: Path) -> None:
     run_concurrently([sample_tasks.nothing], mode="process")
 
 
+WARM = ("executor", "place", "warm_processes", "warm_dask", "warm_ray")
+
+
 @pytest.fixture(autouse=True)
 def nothing_left(temp_home: Path, request: pytest.FixtureRequest) -> Iterator[None]:
     """Fails a test that leaves a process, a thread, an interpreter, a descriptor or a file."""
     kept = [
         executor
-        for name in {"executor", "place", "warm_processes"} & set(request.fixturenames)
+        for name in set(WARM) & set(request.fixturenames)
         if isinstance(executor := _where(request.getfixturevalue(name)), Executor)
     ]
+    engine = any(isinstance(executor, DaskExecutor | RayExecutor) for executor in kept)
     # A run may have killed workers of a kept executor; it is compared with all of them there.
     for executor in kept:
         _start_all(executor)
-    before = Remains.now(temp_home)
+    before = Remains.now(temp_home, engine)
     yield
     for executor in kept:
         _start_all(executor)
     until = time.monotonic() + 5
-    while (left := Remains.now(temp_home) - before) and time.monotonic() < until:
+    while (left := Remains.now(temp_home, engine) - before) and time.monotonic() < until:
         time.sleep(0.005)  # a thread that was abandoned and let go may need a moment
     assert not left, f"left behind by the test: {left}"
 
@@ -266,11 +306,12 @@ class Remains:
     things: dict[str, str]
 
     @classmethod
-    def now(cls, home: Path) -> Remains:
-        """Look at what there is."""
-        return cls(
-            {**_processes(), **_threads(), **_interpreters(), **_descriptors(), **_files(home)}
-        )
+    def now(cls, home: Path, engine: bool = False) -> Remains:
+        """Look at what there is; a cluster's *engine* opens and closes much of its own."""
+        found = {**_processes(), **_threads(), **_interpreters(), **_descriptors(), **_files(home)}
+        if engine:
+            found = {name: kind for name, kind in found.items() if not _ENGINE_S.match(name)}
+        return cls(found)
 
     def __sub__(self, before: Remains) -> list[str]:
         """The new things of every kind that there are more of than before."""
@@ -278,6 +319,11 @@ class Remains:
         return sorted(
             n for n, kind in self.things.items() if kind in more and n not in before.things
         )
+
+
+_ENGINE_S = re.compile(
+    r"descriptor \d+ (socket|anon_inode)|thread (Dask|Ray|ray)|process .*(ray::IDLE|/ray/|raylet)"
+)
 
 
 def _processes() -> dict[str, str]:

@@ -25,19 +25,23 @@ if TYPE_CHECKING:
     from ._stream import iter_concurrently as iter_concurrently
     from ._task import Task as Task
     from .executors.asynchronous import AsyncExecutor as AsyncExecutor
+    from .executors.dask import DaskExecutor as DaskExecutor
     from .executors.interpreter import InterpreterExecutor as InterpreterExecutor
     from .executors.process import ProcessExecutor as ProcessExecutor
+    from .executors.ray import RayExecutor as RayExecutor
     from .executors.serial import SerialExecutor as SerialExecutor
     from .executors.thread import ThreadExecutor as ThreadExecutor
 
 # Imported on first use, so that `import concurkit` costs next to nothing (PEP 562).
 _HOMES = {
     "AsyncExecutor": ".executors.asynchronous",
+    "DaskExecutor": ".executors.dask",
     "Failure": "._outcome",
     "InterpreterExecutor": ".executors.interpreter",
     "Outcome": "._outcome",
     "PerWorker": "._per_worker",
     "ProcessExecutor": ".executors.process",
+    "RayExecutor": ".executors.ray",
     "SerialExecutor": ".executors.serial",
     "Retry": "._retry",
     "Run": "._stream",
@@ -56,10 +60,12 @@ _MODULES = ("aio", "exceptions")
 
 __all__ = [
     "AsyncExecutor",
+    "DaskExecutor",
     "Failure",
     "InterpreterExecutor",
     "PerWorker",
     "ProcessExecutor",
+    "RayExecutor",
     "Retry",
     "Run",
     "SerialExecutor",

@@ -12,7 +12,14 @@ from ._drive import Drive
 from ._inner_threads import check_can_limit, limit_here, limiting
 from ._options import Options
 from ._orders import Block, Failed, Terms
-from ._registry import check_mode, executor_class, is_ours, launches, make_executor
+from ._registry import (
+    check_mode,
+    executor_class,
+    is_cluster,
+    is_ours,
+    launches,
+    make_executor,
+)
 from ._schedule import Schedule
 from ._setup import Setup
 from ._source import Source, read
@@ -85,10 +92,17 @@ class Engagement:
         if self.mode != "async":
             self.source.refuse_coroutines(self.mode)
         if isinstance(self.options.inner_threads, int):
-            if self.kept and self.mode in {"process", "executor"}:
+            if self.kept and self._apart:
                 raise ValueError(_GIVE_IT.format("inner_threads", "inner_threads=..."))
-            if self.mode != "process":
+            if not self._apart:
                 check_can_limit(self.options.inner_threads)
+
+    @property
+    def _apart(self) -> bool:
+        """Whether tasks run in other processes than this one."""
+        if self._place is not None:
+            return bool(getattr(self._place, "apart", False))
+        return self.mode == "process" or is_cluster(self.mode)
 
     def workers(self) -> int:
         """How many tasks may run at once."""
@@ -131,6 +145,8 @@ class Engagement:
             given["max_workers"] = options.max_workers
         if options.setup.initializer is not None:
             given.update(options.setup._asdict())
+        if is_cluster(self.mode):
+            given["inner_threads"] = options.inner_threads
         return make_executor(self.mode, **given)
 
     def _take_on(self, made: Any) -> None:
@@ -143,7 +159,8 @@ class Engagement:
                 self.source.refuse_coroutines(self.mode)
             if options.require_stop is not None:
                 check_stop(options.require_stop, place.strength, name)
-            if isinstance(options.inner_threads, int) and self.mode in {"process", "executor"}:
+            apart = getattr(place, "apart", False) and not is_cluster(name)
+            if isinstance(options.inner_threads, int) and apart:
                 raise ValueError(_LET_IT.format("inner_threads", name))
             self._check_time(place)
         except BaseException:
@@ -191,7 +208,7 @@ class Engagement:
             window: see `Terms`.
         """
         options, source = self.options, self.source
-        if isinstance(options.inner_threads, int) and self.mode != "process":
+        if isinstance(options.inner_threads, int) and not self._apart:
             self._limits = limit_here(options.inner_threads)
         chunksize = None if options.chunksize == "auto" else options.chunksize
         if options.timeout is not None and hasattr(launcher, "silent"):  # not one of ours

@@ -20,7 +20,14 @@ _EXECUTORS = {
     "interpreter": "concurkit.executors.interpreter:InterpreterExecutor",
 }
 
-_OURS = ("auto", "fastest", *_EXECUTORS)  # no other mode may have one of these names
+# Of these a run makes one and asks it how many workers it has, as of one that was registered.
+_CLUSTERS = {
+    "dask": "concurkit.executors.dask:DaskExecutor",
+    "ray": "concurkit.executors.ray:RayExecutor",
+}
+
+# No other mode may have one of these names.
+_OURS = ("auto", "fastest", *_EXECUTORS, *_CLUSTERS)
 
 _registered: dict[str, Callable[..., Executor]] = {}
 
@@ -68,7 +75,7 @@ def _check_name(name: object) -> None:
 
 def executor_class(mode: str) -> Any:
     """The executor class of a mode of ours, imported now since a run begins."""
-    place, _, name = _EXECUTORS[mode].partition(":")
+    place, _, name = {**_EXECUTORS, **_CLUSTERS}[mode].partition(":")
     module = import_module(place)
     if hasattr(module, "get_ready"):
         module.get_ready()
@@ -76,12 +83,19 @@ def executor_class(mode: str) -> Any:
 
 
 def is_ours(mode: str) -> bool:
-    """Whether *mode* is the name of a mode of ours."""
+    """Whether a run in *mode* makes an executor of ours for its workers, many or few."""
     return mode in _EXECUTORS
+
+
+def is_cluster(mode: str) -> bool:
+    """Whether *mode* is a cluster of others with an executor of ours."""
+    return mode in _CLUSTERS
 
 
 def make_executor(mode: str, **given: Any) -> Any:
     """An executor for a mode that was registered, made with what the caller gave."""
+    if is_cluster(mode):
+        return executor_class(mode)(**given)
     try:
         executor = _registered[mode](**given)
     except Exception as error:
@@ -110,7 +124,7 @@ def launches(executor: object) -> bool:
 def check_mode(mode: object) -> None:
     """Raise UnknownModeError unless *mode* is a known name or an executor."""
     if isinstance(mode, str):
-        if mode == "auto" or mode in _EXECUTORS or mode in _registered or _found(mode):
+        if mode in _known_at_once() or _found(mode):
             return
         from difflib import get_close_matches
 
@@ -168,4 +182,8 @@ def _entry_points() -> Any:
 
 def _known() -> list[str]:
     brought = [point.name for point in _entry_points()]
-    return list(dict.fromkeys(["auto", *_EXECUTORS, *_registered, *brought]))
+    return list(dict.fromkeys([*_known_at_once(), *brought]))
+
+
+def _known_at_once() -> list[str]:
+    return ["auto", *_EXECUTORS, *_CLUSTERS, *_registered]

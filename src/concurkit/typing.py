@@ -51,7 +51,9 @@ else:  # importing typing_extensions would take longer than all of this package
 
     T = TypeVar("T")
 
-Mode: TypeAlias = Literal["auto", "serial", "thread", "process", "async", "interpreter"]
+Mode: TypeAlias = Literal[
+    "auto", "serial", "thread", "process", "async", "interpreter", "dask", "ray"
+]
 """The names that every installation knows; `mode=` takes registered names and executors too."""
 
 Runnable: TypeAlias = Task[T] | Coroutine[Any, Any, T] | Callable[[], Coroutine[Any, Any, T] | T]

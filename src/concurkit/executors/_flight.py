@@ -6,7 +6,7 @@ from collections.abc import Callable
 from typing import NamedTuple, Protocol, TypeAlias
 
 from .._batch import Report
-from ..exceptions import InitializerError
+from ..exceptions import ConcurkitError
 
 
 class Ended(NamedTuple):
@@ -30,10 +30,10 @@ class Still(NamedTuple):
 
 
 class Unfit(NamedTuple):
-    """A batch could not start, and none will: a worker's initializer failed."""
+    """A batch could not start, and none will: no worker can be made ready."""
 
     number: int
-    error: InitializerError
+    error: ConcurkitError
 
 
 Tell: TypeAlias = Callable[[Ended | GaveBack | Still | Unfit], None]

@@ -43,6 +43,7 @@ class GivenExecutor:
     grain: float = 0.003
     ahead = 1  # it may have more workers than the run may use
     shared = False
+    apart = True  # it may well be
     strength: Stopped = "abandoned"
     closed = False  # nobody can ask; it refuses what it is given then
     propagate: tuple[ContextVar[Any], ...] = ()

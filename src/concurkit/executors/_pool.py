@@ -20,7 +20,7 @@ from typing import Any, ParamSpec, Protocol, TypeVar, overload
 
 from .._batch import Batch, Job, Stopped, inside, task_context
 from .._task import Task
-from ..exceptions import InitializerError
+from ..exceptions import ConcurkitError
 from . import _exit
 from ._flight import Claim, Ended, Flight, Tell, Unfit
 from ._holds import Holder, Holds
@@ -146,7 +146,7 @@ class Crew:
                 self._idle.remove(seat)
         self._open_one()
 
-    def unfit(self, seat: Any, error: InitializerError) -> None:
+    def unfit(self, seat: Any, error: ConcurkitError) -> None:
         """*seat* could not be set up, and what waits would fare no better on another.
 
         What came after another seat had failed, later than this one was opened, tries again.
@@ -295,6 +295,7 @@ class PoolExecutor(MapExecutor):
     max_workers: int
     home: object
     propagate: tuple[ContextVar[Any], ...] = ()
+    apart: bool = False  # whether its workers are other processes
 
     def _man(self, crew: Crew) -> None:
         self._crew = self.home = crew

@@ -52,6 +52,7 @@ class ProcessExecutor(PoolExecutor):
     grain: float = 0.003
     ahead = 2
     strength: Stopped = "killed"
+    apart: bool = True
 
     def __init__(
         self,

@@ -17,10 +17,11 @@ from ...exceptions import (
     WorkerCrashedError,
 )
 from .._flight import Claim, Ended, GaveBack, Still, Tell, Unfit
-from .._pickling._pickle import dumps_items, unpack_error
+from .._pickling._pickle import Wire, dumps_items, unpack_error
 from .._pickling._refusals import unreadable_result, unsendable
 from .._pickling._settings import remember, setting_of
 from .._pool import Crew
+from .._relay import replay
 from . import _parcel, _returns
 from ._ledger import Ledger
 from ._store import Hold, Store
@@ -111,7 +112,11 @@ class ProcessFlight:
         try:
             self.hold = self._store.place(buffers, tasks, sent, repeated)
         except OSError:  # no memory there, or no descriptor: the pipe needs neither
-            self._items = dumps_items(self.batch.items)
+            self._items = self._in_one_piece(buffers)
+
+    def _in_one_piece(self, buffers: Sequence[PickleBuffer]) -> bytes:
+        """The items with the buffers that were left out."""
+        return dumps_items(self.batch.items)
 
     def message(self, known: dict[int, Any]) -> bytes | None:
         """What goes to the worker that knows these functions; None if the task was cancelled."""
@@ -160,9 +165,16 @@ class ProcessFlight:
             values, wire, ends = [None], None, [clock()] if self.job.timed else []
             self._failures.append((position, unreadable_result(error)))
         if wire is not None:
-            self._failures.append((position, unpack_error(wire)))
+            self._failures.append((position, self._error(wire)))
         self._values.extend(values)
         self._ends.extend(ends)
+
+    def _error(self, wire: Wire) -> BaseException:
+        return unpack_error(wire)
+
+    def heard(self, data: memoryview, worker: str, position: int) -> None:
+        """A log record or a warning of the task at *position*."""
+        replay(data, worker, self.index_at(position), self.job.context)
 
     def unread(self, error: BaseException) -> None:
         """The worker could not rebuild the batch; nothing of it ran."""

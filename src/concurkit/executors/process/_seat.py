@@ -307,7 +307,7 @@ class ProcessSeat:
         if flight is None:
             replay(data, self.name, None, None)
         else:
-            replay(data, self.name, flight.index_at(position), flight.job.context)
+            flight.heard(data, self.name, position)
 
     def _refuse_all(self, text: str, cause: Wire) -> None:
         """The process could not be set up, and ends."""

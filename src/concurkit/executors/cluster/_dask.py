@@ -1,0 +1,323 @@
+"""Dask as an engine: batches are calls that one worker each may run, notes are events."""
+
+from __future__ import annotations
+
+import logging
+import pickle
+import time
+from collections.abc import Callable, Iterator, Mapping
+from functools import partial
+from queue import Empty, SimpleQueue
+from typing import Any
+
+from ...exceptions import ModeUnavailableError
+from ._engine import Engine
+from ._needs import check_versions, engine_module
+from ._node import end_node, node_for, tell_node, versions
+from ._wire import LostError, Note, Order, Reply, Terms
+
+_distributed = engine_module("distributed", "dask")
+_protocol = engine_module("distributed.protocol", "dask")
+
+# So long, in seconds: to connect; until there is a worker; without a connection to the scheduler.
+CONNECT = 5.0
+_FIRST_WORKER = 30.0
+_CUT_OFF = 2.0
+
+_LOOK = 0.25
+
+
+def _to_frames(reply: Reply) -> tuple[dict[str, Any], list[Any]]:
+    return {}, [reply.stream, *reply.buffers]
+
+
+def _from_frames(_: dict[str, Any], frames: list[Any]) -> Reply:
+    return Reply(bytes(frames[0]), frames[1:])
+
+
+# Dask pickles by an older protocol than the one that leaves large buffers out.
+_protocol.dask_serialize.register(Reply)(_to_frames)
+_protocol.dask_deserialize.register(Reply)(_from_frames)
+
+
+# ---- on a worker --------------------------------------------------------------------------------
+
+
+def _carry(topic: str, packed_terms: bytes, packed_order: bytes, *lots: Any) -> Reply:
+    """Run a batch, in one of the worker's threads."""
+    worker = _distributed.get_worker()
+    terms: Terms = pickle.loads(packed_terms)
+    order: Order = pickle.loads(packed_order)
+    node = node_for(terms, terms.size or worker.state.nthreads, f"dask {worker.address}")
+    key = worker.get_current_task()
+
+    def is_wanted() -> bool:
+        task = worker.state.tasks.get(key)
+        return task is not None and task.state != "cancelled"
+
+    for said in node.carry(order, lots, is_wanted):
+        if isinstance(said, Reply):
+            return said
+        worker.log_event(topic, {"seat": order.seat, "number": order.number, "note": tuple(said)})
+    raise LostError("the batch came to nothing")
+
+
+async def _end(token: str) -> None:
+    import asyncio
+
+    await asyncio.to_thread(end_node, token)
+
+
+# ---- here ---------------------------------------------------------------------------------------
+
+
+class DaskLine:
+    """The way to one worker of Dask's."""
+
+    def __init__(self, engine: DaskEngine, address: str, node: str) -> None:
+        self.where = address
+        self.node = node
+        self._engine = engine
+        self._news: SimpleQueue[Any] = SimpleQueue()
+
+    def carry(self, order: Order, references: list[Any]) -> Iterator[Note | Reply]:
+        """Send a batch, and say what is heard of it."""
+        engine, news = self._engine, self._news
+        with engine.listening(order, self):
+            future = engine.submit(self.where, order, references)
+            future.add_done_callback(lambda _: news.put(future))
+            try:
+                yield from self._follow(future, order.number)
+            finally:
+                future.release() if future.done() else future.cancel()
+
+    def _follow(self, future: Any, number: int) -> Iterator[Note | Reply]:
+        while True:
+            try:
+                said = self._news.get(timeout=_LOOK)
+            except Empty:
+                self._engine.check_connection()
+                if self.where in self._engine.gone:
+                    raise LostError(self._engine.gone[self.where]) from None
+                continue
+            if isinstance(said, str):
+                raise LostError(said)
+            if said is future:
+                yield self._result(future)
+                return
+            if isinstance(said, tuple) and said[0] == number:
+                yield Note(*said[1])
+
+    def _result(self, future: Any) -> Reply:
+        try:
+            reply = future.result(timeout=None)
+        except LostError:
+            raise
+        except Exception as error:
+            raise LostError(f"{type(error).__name__}: {error}") from error
+        assert isinstance(reply, Reply)
+        return reply
+
+    def hear(self, number: int, note: Any) -> None:
+        """Take in what the worker says."""
+        self._news.put((number, note))
+
+    def fail(self, why: str) -> None:
+        """The worker is gone."""
+        self._news.put(why)
+
+    def tell(self, seat: str, number: int, what: int, position: int) -> None:
+        """Ask something of a batch under way."""
+        self._engine.call_on(
+            self.where, tell_node, self._engine.token, seat, number, what, position
+        )
+
+    def cut(self) -> None:
+        """Wait for this worker no more."""
+        self.fail("it did not answer")
+
+    def close(self) -> None:
+        """No more batches will come."""
+        self._engine.free(self.where)
+
+
+class DaskEngine(Engine):
+    """One executor's use of a Dask cluster."""
+
+    name = "dask"
+
+    def __init__(
+        self,
+        client: Any,
+        terms: Terms,
+        options: Mapping[str, Any],
+        end: Callable[[], object],
+    ) -> None:
+        super().__init__()
+        self.token = terms.token
+        self.gone: dict[str, str] = {}  # workers that were lost, and why
+        self._client = client
+        self._options = options
+        self._ends = end
+        self._topic = f"concurkit-{terms.token}"
+        self._terms = pickle.dumps(terms)
+        self._seats: dict[str, int] = {}  # how many of ours each worker has
+        self._nodes: dict[str, str] = {}  # which process each worker is
+        self._lines: dict[str, DaskLine] = {}  # by seat
+        self._unheard_since: float | None = None
+        client.subscribe_topic(self._topic, self._heard)
+
+    def threads(self) -> int:
+        """How many threads the workers have; waits for the first worker."""
+        until = time.monotonic() + _FIRST_WORKER
+        while True:
+            count: int = sum(self._client.nthreads().values())
+            if count:
+                return count
+            if time.monotonic() > until:
+                raise ModeUnavailableError(
+                    f"the Dask cluster at {self._client.scheduler.address} has no worker after "
+                    f"{_FIRST_WORKER:g} s; start one with `dask worker "
+                    f"{self._client.scheduler.address}`."
+                )
+            time.sleep(0.05)
+
+    def put(self, lot: Any) -> Any:
+        """Scatter a buffer."""
+        return self._client.scatter(lot, hash=False)
+
+    def line(self, is_wanted: Callable[[], bool]) -> DaskLine:
+        """The way to the worker that has fewest of our seats for its threads."""
+        until = time.monotonic() + _FIRST_WORKER
+        address = self._free_worker()
+        while address is None:
+            if not is_wanted():
+                raise LostError("nobody waits for it")
+            if time.monotonic() > until:
+                raise ModeUnavailableError(
+                    f"the Dask cluster at {self._client.scheduler.address} has no worker left, "
+                    f"and no other came in {_FIRST_WORKER:g} s"
+                )
+            time.sleep(0.05)
+            address = self._free_worker()
+        try:
+            return DaskLine(self, address, self._node_at(address))
+        except BaseException:
+            self.free(address)
+            raise
+
+    def _free_worker(self) -> str | None:
+        """Takes a place at a worker, if there is any."""
+        self.check_connection()
+        found: dict[str, int] = self._client.nthreads()
+        threads = {one: count for one, count in found.items() if count}
+        with self._lock:
+            alive = [one for one in threads if one not in self.gone]
+            if not alive:
+                return None
+            address = min(alive, key=lambda one: self._seats.get(one, 0) / threads[one])
+            self._seats[address] = self._seats.get(address, 0) + 1
+            return address
+
+    def _node_at(self, address: str) -> str:
+        """Which process has that address, once it is known to fit."""
+        known = self._nodes.get(address)
+        if known is None:
+            self._client.subscribe_topic(address, partial(self._heard_of_worker, address))
+            found = self._client.run(versions, workers=[address], on_error="return")
+            if address not in found or isinstance(found[address], OSError):
+                raise LostError(f"the worker at {address} did not answer")
+            known = check_versions(found[address], f"the Dask worker at {address}")
+            self._nodes[address] = known
+        return known
+
+    def free(self, address: str) -> None:
+        """One seat less is at this worker."""
+        with self._lock:
+            self._seats[address] -= 1
+
+    def submit(self, address: str, order: Order, references: list[Any]) -> Any:
+        """Have a batch run by the worker there, and by no other."""
+        return self._client.submit(
+            _carry,
+            self._topic,
+            self._terms,
+            pickle.dumps(order, pickle.HIGHEST_PROTOCOL),
+            *references,
+            key=f"concurkit-{order.seat}-{order.number}",
+            workers=[address],
+            allow_other_workers=False,
+            pure=False,
+            retries=0,
+            **self._options,
+        )
+
+    def listening(self, order: Order, line: DaskLine) -> _Listening:
+        """While a batch is under way, *line* is told of it."""
+        return _Listening(self._lines, order.seat, line)
+
+    def call_on(self, address: str, fn: Callable[..., Any], *args: Any) -> None:
+        """Call a function in a worker, beside its tasks; nobody waits for it."""
+
+        async def call() -> None:
+            try:
+                await self._client.run(fn, *args, workers=[address], on_error="ignore")
+            except Exception:  # it is gone, which shows elsewhere too
+                logging.getLogger("concurkit").debug("no answer from %s", address, exc_info=True)
+
+        self._client.loop.add_callback(call)
+
+    def check_connection(self) -> None:
+        """Raise LostError if the scheduler can't be reached for a while."""
+        if self._client.status == "running":
+            self._unheard_since = None
+            return
+        now = time.monotonic()
+        since = self._unheard_since = self._unheard_since or now
+        if now - since > _CUT_OFF or self._client.status in ("closed", "closing"):
+            raise LostError("the connection to Dask's scheduler is lost")
+
+    # ---- in the client's thread -----------------------------------------------------------------
+
+    def _heard(self, event: Any) -> None:
+        _, told = event
+        line = self._lines.get(told["seat"])
+        if line is not None:
+            line.hear(told["number"], told["note"])
+
+    def _heard_of_worker(self, address: str, event: Any) -> None:
+        _, told = event
+        if isinstance(told, dict) and told.get("action") == "remove-worker":
+            self.gone[address] = (
+                "Dask has removed it: it died, perhaps for lack of memory, or can't be reached"
+            )
+            for line in list(self._lines.values()):
+                if line.where == address:
+                    line.fail(self.gone[address])
+
+    # ---- the end --------------------------------------------------------------------------------
+
+    def _end(self) -> None:
+        client = self._client
+        try:
+            if client.status == "running":
+                alive = [one for one in self._nodes if one not in self.gone]
+                if alive:
+                    client.run(_end, self.token, workers=alive, on_error="ignore")
+                for topic in (self._topic, *self._nodes):
+                    client.unsubscribe_topic(topic)
+        finally:
+            self._ends()
+
+
+class _Listening:
+    def __init__(self, lines: dict[str, DaskLine], seat: str, line: DaskLine) -> None:
+        self._lines = lines
+        self._seat = seat
+        self._line = line
+
+    def __enter__(self) -> None:
+        self._lines[self._seat] = self._line
+
+    def __exit__(self, *_: object) -> None:
+        self._lines.pop(self._seat, None)

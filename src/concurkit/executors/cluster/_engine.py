@@ -1,0 +1,106 @@
+"""What is asked of a cluster engine: to bring a batch to one of its workers, and say what came."""
+
+from __future__ import annotations
+
+import threading
+from abc import ABC, abstractmethod
+from collections.abc import Callable, Iterator
+from typing import Any, Protocol
+
+from ..._daemons import DAEMON
+from ._wire import Note, Order, Reply
+
+
+class Line(Protocol):
+    """The way to one worker of the engine's.
+
+    Attributes:
+        where: the worker's name or address.
+        node: which process it is; see `_node.versions`.
+    """
+
+    where: str
+    node: str
+
+    def carry(self, order: Order, references: list[Any]) -> Iterator[Note | Reply]:
+        """Send a batch: notes while it is under way, its reply at last.
+
+        Raises:
+            LostError: the worker is gone, or the way to it.
+        """
+        ...
+
+    def tell(self, seat: str, number: int, what: int, position: int) -> None:
+        """Ask something of a batch under way; from any thread, never waiting."""
+        ...
+
+    def cut(self) -> None:
+        """Wait for this worker no more: `carry` raises LostError."""
+        ...
+
+    def close(self) -> None:
+        """No more batches will come."""
+        ...
+
+
+class Engine(ABC):
+    """A cluster, as one executor of ours uses it. It ends when nobody uses it any more."""
+
+    name: str
+
+    def __init__(self) -> None:
+        self._lock = threading.Lock()
+        self._users = 0
+        self._closing = False
+        self._ended = threading.Event()
+
+    @abstractmethod
+    def put(self, lot: Any) -> Any:
+        """Give a buffer to the cluster's own memory; returns what to send in its place."""
+
+    @abstractmethod
+    def line(self, is_wanted: Callable[[], bool]) -> Line:
+        """The way to a worker, for as long as that lives.
+
+        Args:
+            is_wanted: whether anybody still waits for it.
+
+        Raises:
+            LostError: the worker is gone already.
+            ConcurkitError: none can be used, and why.
+        """
+
+    @abstractmethod
+    def _end(self) -> None:
+        """Leave nothing behind."""
+
+    def enter(self) -> None:
+        """A seat needs this."""
+        with self._lock:
+            self._users += 1
+
+    def leave(self) -> None:
+        """A seat is gone."""
+        with self._lock:
+            self._users -= 1
+            over = self._closing and not self._users
+        if over:
+            self._end_once()
+
+    def close(self) -> None:
+        """End this once the last seat is gone."""
+        with self._lock:
+            over = not self._closing and not self._users
+            self._closing = True
+        if over:  # perhaps a garbage collection asks, in whatever thread
+            threading.Thread(target=self._end_once, name="concurkit-end", daemon=DAEMON).start()
+
+    def wait(self) -> None:
+        """Wait until nothing is left."""
+        self._ended.wait()
+
+    def _end_once(self) -> None:
+        try:
+            self._end()
+        finally:
+            self._ended.set()

@@ -1,0 +1,47 @@
+"""What a cluster needs: its engine here, and the same Python and package on both sides."""
+
+from __future__ import annotations
+
+from importlib import import_module
+from typing import Any
+
+from ...exceptions import ModeUnavailableError
+from ._node import versions
+
+
+def engine_module(name: str, mode: str) -> Any:
+    """The engine's package, whose types are its own.
+
+    Raises:
+        ModeUnavailableError: it is not installed; how to do that.
+    """
+    try:
+        return import_module(name)
+    except ImportError as error:
+        raise ModeUnavailableError(
+            f"mode {mode!r} needs the package {name}, which can't be imported ({error}): "
+            f'pip install "concurkit[{mode}]"'
+        ) from error
+
+
+def check_versions(found: Any, where: str) -> str:
+    """Which process a node is, by what `versions` gave there.
+
+    Raises:
+        ModeUnavailableError: it has no concurkit, or another one, or another Python.
+    """
+    if isinstance(found, BaseException):
+        if isinstance(found, ImportError):
+            raise ModeUnavailableError(
+                f"{where} can't import concurkit ({type(found).__name__}: {found}); install it "
+                f"there, in the same version as here, which is {versions()[2]}."
+            ) from found
+        raise ModeUnavailableError(f"{where} can't be used: {found!r}") from found
+    node, *theirs = found
+    for name, there, here in zip(("Python", "concurkit"), theirs, versions()[1:], strict=True):
+        if there != here:
+            raise ModeUnavailableError(
+                f"{where} has {name} {there}, and this program has {name} {here}; tasks travel as "
+                "bytecode and pickles, so both must be alike."
+            )
+    return str(node)

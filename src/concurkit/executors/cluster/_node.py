@@ -1,0 +1,288 @@
+"""On a node: the processes of an executor beside an engine's worker, and the batches they run."""
+
+from __future__ import annotations
+
+import sys
+import threading
+from collections.abc import Callable, Iterator, Sequence
+from contextvars import copy_context
+from queue import Empty, SimpleQueue
+from typing import Any
+from uuid import uuid4
+
+from ..._batch import Job, Report, clock
+from ..._daemons import DAEMON
+from ..._version import __version__
+from .._flight import Ended, GaveBack, Still, Unfit
+from .._pickling._pickle import loads
+from ._carried import CarriedFlight, Logged, Processes
+from ._reports import packed, refused
+from ._wire import (
+    ABANDON,
+    AT,
+    EXACT,
+    FAST,
+    KEPT,
+    LOG,
+    RECALL,
+    RECALL_UNBEGUN,
+    SINGLE,
+    STILL,
+    STOP,
+    TASKS,
+    TIMED,
+    LostError,
+    Note,
+    Order,
+    Reply,
+    Terms,
+)
+
+ME = uuid4().hex  # this process, which may have the address of another that is gone
+
+# How often to look, in seconds: until a batch begins, while tasks are timed, while they are not.
+_SOON, _OFTEN, _SELDOM = 0.005, 0.02, 0.25
+
+# An executor of which nothing was heard for so long, in seconds, is given up: its owner may be
+# gone.
+_IDLE = 60.0
+
+_JOBS, _LOTS = 16, 8  # so many are kept
+
+
+def versions() -> tuple[str, str, str]:
+    """Which process this is, and what must be alike on both sides: Python and this package."""
+    return ME, "{}.{}".format(*sys.version_info[:2]), __version__
+
+
+class Node:
+    """What one executor has in this process.
+
+    Args:
+        terms: how its processes are made.
+        size: how many there may be.
+        where: what this place is called.
+    """
+
+    def __init__(self, terms: Terms, size: int, where: str) -> None:
+        options: dict[str, Any] = dict(terms.options)
+        sys.path.extend(place for place in terms.path if place not in sys.path)
+        if terms.setup:
+            options["initializer"], options["initargs"] = loads(terms.setup)
+        self._processes = Processes(size, **options)
+        self._size = size
+        self._where = where
+        self._lock = threading.Lock()
+        self._batches: dict[tuple[str, int], CarriedFlight] = {}
+        self._unwanted: set[tuple[str, int]] = set()
+        self._last: dict[str, int] = {}  # the number of each seat's latest batch
+        self._jobs: dict[int, Job] = {}
+        self._lots: dict[str, Any] = {}
+        self.used = clock()
+
+    # ---- a batch, in the thread that the engine runs it in --------------------------------------
+
+    def carry(
+        self, order: Order, lots: Sequence[Any], wanted: Callable[[], bool]
+    ) -> Iterator[Note | Reply]:
+        """Run a batch: notes while it is under way, and the reply at last.
+
+        Args:
+            order: the batch.
+            lots: its large buffers, in the order of `order.lots`.
+            wanted: whether anybody waits for it still.
+        """
+        news: SimpleQueue[Any] = SimpleQueue()
+        flight = self._begin(order, lots, news)
+        if flight is None:
+            yield packed(Report(), self._where)
+            return
+        try:
+            yield from self._follow(flight, news, bool(order.flags & EXACT), wanted)
+        finally:
+            with self._lock:
+                del self._batches[order.seat, order.number]
+                self.used = clock()
+
+    def _begin(
+        self, order: Order, lots: Sequence[Any], news: SimpleQueue[Any]
+    ) -> CarriedFlight | None:
+        """Give a batch to a process; None if it was taken back before."""
+        key = (order.seat, order.number)
+        with self._lock:
+            if order.node != ME or order.number <= self._last.get(order.seat, 0):
+                # An engine may repeat a call whose worker it has lost; tasks run once.
+                raise LostError("the worker that was to run this batch is gone")
+            self._last[order.seat] = order.number
+            if key in self._unwanted:
+                self._unwanted.discard(key)
+                return None
+            memory = [self._memory(*one) for one in zip(order.lots, lots, strict=True)]
+            flight = self._processes.take(order, memory, self._job(order, memory), news.put)
+            self._batches[key] = flight
+            while len(self._lots) > _LOTS:
+                del self._lots[next(iter(self._lots))]
+            return flight
+
+    def _job(self, order: Order, memory: list[tuple[Any, bool]]) -> Job:
+        """What the batches of a run have in common; one object for all of them."""
+        setting = order.setting
+        if setting is None:
+            setting = bytes(memory.pop(0)[0])
+        job = self._jobs.get(order.token)
+        if job is None:
+            flags = order.flags
+            job = self._jobs[order.token] = Job(
+                None if flags & TASKS else _elsewhere,
+                copy_context(),
+                single=bool(flags & SINGLE),
+                timed=bool(flags & TIMED),
+                fast=bool(flags & FAST),
+                exact=bool(flags & EXACT),
+                share=self._size,
+            )
+            job.kept["setting"] = (order.token, setting)
+            if len(self._jobs) > _JOBS:
+                del self._jobs[next(iter(self._jobs))]
+        return job
+
+    def _memory(self, known_as: tuple[str, bool], lot: Any) -> tuple[Any, bool]:
+        """A large buffer, the same object each time it is the same; and whether it is shared."""
+        key, shared = known_as
+        data = self._lots.pop(key, None)
+        if data is None:
+            data = _plain_memory(lot)
+        self._lots[key] = data
+        return data, shared
+
+    def _follow(
+        self,
+        flight: CarriedFlight,
+        news: SimpleQueue[Any],
+        exact: bool,
+        wanted: Callable[[], bool],
+    ) -> Iterator[Note | Reply]:
+        seen: tuple[int, float | None] = (0, None)
+        while True:
+            wait = _SOON if seen[1] is None else _OFTEN if exact else _SELDOM
+            try:
+                event = news.get(timeout=wait)
+            except Empty:
+                now = flight.look()
+                if now != seen and now[1] is not None:
+                    seen = now
+                    yield Note(AT, now[0], clock() - now[1])
+                if not wanted():
+                    flight.give_up()
+                continue
+            if type(event) is Ended:
+                yield packed(event.report, self._where)
+                return
+            if type(event) is Unfit:
+                yield refused(event.error)
+                return
+            if type(event) is GaveBack:
+                yield Note(KEPT, event.kept)
+            elif type(event) is Still:
+                at, since = flight.look()
+                yield Note(AT, at, 0.0 if since is None else clock() - since)
+                yield Note(STILL)
+            elif type(event) is Logged:
+                yield Note(LOG, event.task, 0.0, event.data)
+
+    # ---- what is asked of a batch, from any thread ----------------------------------------------
+
+    def tell(self, seat: str, number: int, what: int, position: int) -> None:
+        """Take tasks back, or stop one; the answer comes with the batch."""
+        with self._lock:
+            flight = self._batches.get((seat, number))
+            if flight is None:
+                if what != STOP and number > self._last.get(seat, 0):
+                    self._unwanted.add((seat, number))
+                return
+        if what in (RECALL, RECALL_UNBEGUN):
+            flight.recall(what == RECALL_UNBEGUN)
+        elif what == STOP:
+            flight.stop(position)
+        elif what == ABANDON:
+            flight.give_up(position)
+
+    @property
+    def idle_for(self) -> float:
+        """For how many seconds nothing has run here."""
+        with self._lock:
+            return 0.0 if self._batches else clock() - self.used
+
+    def end(self) -> None:
+        """End the processes, whatever they do."""
+        with self._lock:
+            flights = list(self._batches.values())
+        for flight in flights:
+            flight.give_up()
+        self._processes.shutdown()
+
+
+def _plain_memory(data: Any) -> Any:
+    """The memory that an engine has brought, not as bytes: those would pass for a bytes object."""
+    if type(data) is not bytes:
+        return data
+    try:
+        import numpy as np
+    except ImportError:
+        return bytearray(data)
+    return np.frombuffer(data, "B")
+
+
+def _elsewhere() -> None:
+    """Stands for the function of a run, which is known to its processes only."""
+
+
+# ---- the nodes of this process ------------------------------------------------------------------
+
+_nodes: dict[str, Node] = {}
+_lock = threading.Lock()
+
+
+def node_for(terms: Terms, size: int, where: str) -> Node:
+    """The executor's node here, made if need be."""
+    with _lock:
+        node = _nodes.get(terms.token)
+        if node is None:
+            node = _nodes[terms.token] = Node(terms, size, where)
+            threading.Thread(
+                target=_end_when_idle,
+                args=(terms.token, node),
+                name="concurkit-node",
+                daemon=DAEMON,
+            ).start()
+        node.used = clock()
+        return node
+
+
+def _end_when_idle(token: str, node: Node) -> None:
+    stop = _stops[token] = threading.Event()
+    while not stop.wait(_IDLE / 10):
+        if node.idle_for > _IDLE:
+            break
+    end_node(token)
+
+
+_stops: dict[str, threading.Event] = {}
+
+
+def tell_node(token: str, seat: str, number: int, what: int, position: int) -> None:
+    """Ask something of a batch here; see `Node.tell`."""
+    node = _nodes.get(token)
+    if node is not None:
+        node.tell(seat, number, what, position)
+
+
+def end_node(token: str) -> None:
+    """The executor is done here: leave nothing behind."""
+    with _lock:
+        node = _nodes.pop(token, None)
+        stop = _stops.pop(token, None)
+    if stop is not None:
+        stop.set()
+    if node is not None:
+        node.end()

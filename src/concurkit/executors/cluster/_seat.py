@@ -1,0 +1,139 @@
+"""One task at a time on a cluster: a thread of ours that sends batches to one worker of it."""
+
+from __future__ import annotations
+
+import threading
+from queue import SimpleQueue
+
+from ..._daemons import DAEMON
+from ...exceptions import ConcurkitError, WorkerCrashedError
+from .._pool import Crew
+from ._engine import Engine, Line
+from ._flight import ClusterFlight
+from ._reports import opened
+from ._wire import LostError, Note, Order
+
+
+class ClusterSeat:
+    """A place for one batch at a time."""
+
+    def __init__(self, crew: Crew, engine: Engine, token: str) -> None:
+        crew.numbers += 1
+        self.name = f"{engine.name} worker {crew.numbers}"
+        self.load = 0
+        self.attempt = 0
+        self._key = f"{token}-{crew.numbers}"
+        self._crew = crew
+        self._engine = engine
+        self._inbox: SimpleQueue[ClusterFlight | None] = SimpleQueue()
+        self._line: Line | None = None
+        self._left = False
+        self._sent = 0
+        self._thread = threading.Thread(
+            target=self._live, name=f"concurkit {self.name}", daemon=DAEMON
+        )
+        engine.enter()
+        try:
+            self._thread.start()
+        except BaseException:  # there can be no more threads
+            engine.leave()
+            raise
+        self.give = self._inbox.put
+
+    def close(self) -> None:
+        self._inbox.put(None)
+
+    def join(self) -> None:
+        self._thread.join()
+
+    def ask(self, number: int, what: int, position: int) -> None:
+        """Ask something of the batch that has this number here."""
+        line = self._line
+        if line is not None and number:
+            line.tell(self._key, number, what, position)
+
+    def leave(self) -> None:
+        """Wait for this seat's worker no more."""
+        self._left = True
+        self._crew.lost(self)
+        line = self._line
+        if line is not None:
+            line.cut()
+
+    # ---- in the seat's thread -------------------------------------------------------------------
+
+    def _live(self) -> None:
+        flight: ClusterFlight | None = None
+        try:
+            while True:
+                flight = self._inbox.get()
+                if flight is None or not self._take(flight):
+                    return
+                flight = None
+        except BaseException as error:  # a fault of ours: nobody may wait in vain
+            self._crew.lost(self)
+            if flight is not None:
+                flight.put_back(error)
+        finally:
+            self._end()
+
+    def _end(self) -> None:
+        try:
+            if self._line is not None:
+                self._line.close()
+        finally:
+            self._crew.forget(self)
+            self._engine.leave()
+
+    def _take(self, flight: ClusterFlight) -> bool:
+        """Have a batch run; whether this seat can take another."""
+        if not flight.is_wanted():
+            self._crew.freed(self)
+            return True
+        try:
+            line = self._line = self._line or self._engine.line(lambda: not self._left)
+        except LostError as error:
+            self._give_way(flight, str(error))
+            return False
+        except ConcurkitError as error:
+            self._crew.unfit(self, error)
+            flight.refuse(error)
+            return False
+        order = flight.order(self._key, self._sent + 1, line.node)
+        if order is None:
+            self._crew.freed(self)
+            return True
+        self._sent += 1
+        try:
+            self._carry(line, order, flight)
+        except LostError as error:
+            self._crew.count_stillborn(stillborn=False)
+            self._crew.lost(self)
+            flight.lost(f"{self.name} ({line.where}) is lost: {error}")
+            return False
+        return True
+
+    def _carry(self, line: Line, order: Order, flight: ClusterFlight) -> None:
+        for said in line.carry(order, flight.cargo.references):
+            if isinstance(said, Note):
+                flight.noted(said)
+                continue
+            outcome = opened(said, flight.sent)
+            self._crew.count_stillborn(stillborn=False)
+            if isinstance(outcome, ConcurkitError):
+                self._crew.unfit(self, outcome)
+            else:
+                self._crew.freed(self)
+            flight.landed(outcome)
+            return
+        raise LostError("it gave no answer")
+
+    def _give_way(self, flight: ClusterFlight, why: str) -> None:
+        """There is no worker for this seat: another seat may find one."""
+        failing = self._crew.count_stillborn(stillborn=True)
+        self._crew.lost(self)
+        flight.put_back(
+            WorkerCrashedError(f"no worker of {self._engine.name} takes a task: {why}")
+            if failing
+            else None
+        )

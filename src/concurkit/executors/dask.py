@@ -1,0 +1,160 @@
+"""Dask mode: our processes on the machines of a Dask cluster."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Callable, Iterable, Mapping
+from contextlib import ExitStack
+from contextvars import ContextVar
+from tempfile import TemporaryDirectory
+from typing import Any
+from uuid import uuid4
+
+from .._arguments import check_workers
+from .._cpus import default_workers
+from .._inner_threads import InnerThreads
+from .._task import shown
+from ..exceptions import ModeUnavailableError
+from .cluster._executor import ClusterExecutor, check_terms
+from .cluster._needs import engine_module
+
+
+class DaskExecutor(ClusterExecutor):
+    """Runs tasks on a Dask cluster; a `concurrent.futures.Executor`, and a `mode` to keep open.
+
+    Each task runs in a process of ours beside the Dask worker that it was sent to, so that a
+    crash or an overdue task costs nothing else there. Dask's own functions, such as
+    `get_worker()`, are not at hand in a task.
+
+    Args:
+        cluster: where: the address of a scheduler, a `distributed.Client`, or a cluster object of
+            Dask's. By default the program's own client if there is one, else the scheduler that
+            Dask is configured for, else a cluster in this process, which ends with the executor.
+        max_workers: how many tasks at once; by default as many as the workers have threads.
+        security: how to connect: what `distributed.Client` takes as such.
+        submit_options: what `Client.submit` takes beside the call, as in
+            `{"resources": {"GPU": 1}, "priority": 10}`.
+        initializer: is called in each process before its first task; if it raises, what was to
+            run there ends with InitializerError.
+        initargs: what it is called with.
+        max_tasks_per_child: after so many tasks a process is replaced by a new one.
+        max_memory_per_child: the size above which a process is replaced; see `ProcessExecutor`.
+        inner_threads: how many threads native libraries may use; see `ProcessExecutor`.
+        propagate: context variables whose values, where a run or a call begins, its tasks see.
+
+    Raises:
+        ModeUnavailableError: when Dask is not installed, no scheduler answers within 5 seconds,
+            or there is no worker.
+
+    Example:
+        >>> from concurkit import DaskExecutor, Task, run_concurrently
+        >>> with DaskExecutor(max_workers=2) as dask:  # doctest: +SKIP
+        ...     run_concurrently(Task.map(abs, [-1, -2]), mode=dask)
+        [1, 2]
+    """
+
+    mode = "dask"
+
+    def __init__(
+        self,
+        cluster: Any = None,
+        *,
+        max_workers: int | None = None,
+        security: Any = None,
+        submit_options: Mapping[str, Any] | None = None,
+        initializer: Callable[..., object] | None = None,
+        initargs: tuple[Any, ...] = (),
+        max_tasks_per_child: int | None = None,
+        max_memory_per_child: int | str | None = None,
+        inner_threads: InnerThreads = "auto",
+        propagate: Iterable[ContextVar[Any]] = (),
+    ) -> None:
+        workers = check_workers(max_workers)
+        terms, variables = check_terms(
+            uuid4().hex,
+            None,
+            initializer=initializer,
+            initargs=initargs,
+            max_tasks_per_child=max_tasks_per_child,
+            max_memory_per_child=max_memory_per_child,
+            inner_threads=inner_threads,
+            propagate=propagate,
+        )
+        engine_module("distributed", "dask")
+        from .cluster._dask import DaskEngine
+
+        client, end = _connect(cluster, security, workers)
+        try:
+            engine = DaskEngine(client, terms, dict(submit_options or {}), end)
+            self._engage(engine, terms, workers or engine.threads(), variables)
+        except BaseException:
+            end()
+            raise
+
+
+def _connect(cluster: Any, security: Any, workers: int | None) -> tuple[Any, Callable[[], object]]:
+    """A client, and what ends all that was started for it."""
+    distributed = engine_module("distributed", "dask")
+    if isinstance(cluster, distributed.Client):
+        return _synchronous(cluster), _nothing
+    if cluster is None:
+        try:
+            return _synchronous(distributed.default_client()), _nothing
+        except ValueError:  # there is none
+            cluster = engine_module("dask", "dask").config.get("scheduler-address", None)
+    if cluster is not None:
+        client = _client_of(cluster, security)
+        return client, client.close
+    return _local(workers or default_workers("process"))
+
+
+def _client_of(cluster: Any, security: Any) -> Any:
+    distributed = engine_module("distributed", "dask")
+    from .cluster._dask import CONNECT
+
+    if not isinstance(cluster, str) and not hasattr(cluster, "scheduler_address"):
+        raise TypeError(
+            f"cluster is {shown(cluster)}; it must be the address of a scheduler, as in "
+            "'tcp://10.0.0.1:8786', a distributed.Client, a cluster object of Dask's, or None."
+        )
+    try:
+        return distributed.Client(cluster, security=security, timeout=CONNECT, set_as_default=False)
+    except (OSError, TypeError, ValueError) as error:
+        raise ModeUnavailableError(
+            f"no Dask scheduler can be used at {shown(cluster)} ({type(error).__name__}: {error}). "
+            "Is it the scheduler's address, and does security= fit?"
+        ) from error
+
+
+def _synchronous(client: Any) -> Any:
+    if client.asynchronous:
+        raise TypeError(
+            "the Dask client is asynchronous, so it lives in one event loop only; pass the address "
+            "of its scheduler, or make the client without asynchronous=True."
+        )
+    return client
+
+
+def _local(workers: int) -> tuple[Any, Callable[[], object]]:
+    """A cluster in this process: its worker only hands batches on to processes of ours."""
+    distributed = engine_module("distributed", "dask")
+    place = TemporaryDirectory(prefix="concurkit-dask-", ignore_cleanup_errors=True)
+    with ExitStack() as undo:
+        undo.callback(place.cleanup)
+        cluster = distributed.LocalCluster(
+            n_workers=1,
+            threads_per_worker=workers,
+            processes=False,  # Dask's own would run the program's main file again
+            memory_limit=None,
+            local_directory=place.name,
+            dashboard_address=None,
+            silence_logs=logging.CRITICAL,
+        )
+        undo.callback(cluster.close)
+        client = distributed.Client(cluster, set_as_default=False)
+        undo.callback(client.close)
+        return client, undo.pop_all().close
+
+
+def _nothing() -> None:
+    """Nothing of ours is to be ended."""
