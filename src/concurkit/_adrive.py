@@ -7,7 +7,9 @@ import threading
 import weakref
 from collections import deque
 from collections.abc import Callable
-from typing import Any, NoReturn
+from concurrent.futures import Future
+from contextvars import copy_context
+from typing import Any, NoReturn, TypeVar
 
 import anyio
 import anyio.lowlevel
@@ -20,13 +22,15 @@ from ._drive import Begin, Drive, Halt
 from ._engage import Engagement
 from .executors._slots import Slots, loop_functions
 
+R = TypeVar("R")
+
 
 @kept_whole
 async def carry_out(engagement: Engagement) -> Any:
     """Drive a run from this task to its end; its result or its error."""
     caller = AsyncCaller()
     engagement.open()
-    workers = engagement.workers()
+    workers = await caller.workers(engagement)
     slots = (
         Slots(workers, engagement.options.setup)
         if engagement.mode == "async" and not engagement.kept
@@ -68,20 +72,32 @@ class AsyncCaller:
         except RuntimeError:  # the caller's loop has ended: nobody waits any more
             return
 
-    async def off_loop(self, fn: Callable[[], None]) -> None:
-        """Run *fn*, which may block, in a thread that is gone afterwards."""
+    async def off_loop(self, fn: Callable[[], R]) -> R:
+        """Run *fn*, which may block, in a thread that is gone afterwards; what it returns."""
         done = anyio.Event()
+        outcome: Future[R] = Future()
+        context = copy_context()
 
         def run() -> None:
             try:
-                fn()
+                outcome.set_result(context.run(fn))
+            except BaseException as error:
+                outcome.set_exception(error)
             finally:
                 self._soon(done.set)
 
-        thread = threading.Thread(target=run, name="concurkit-finish", daemon=DAEMON)
+        thread = threading.Thread(target=run, name="concurkit-aside", daemon=DAEMON)
         thread.start()
-        await done.wait()
+        with anyio.CancelScope(shield=True):  # nobody else would end what it starts
+            await done.wait()
         thread.join()  # it is at its last instruction
+        return outcome.result()
+
+    async def workers(self, engagement: Engagement) -> int:
+        """How many tasks may run at once, off the loop where a cluster must be asked."""
+        if not engagement.connects:
+            return engagement.workers()
+        return await self.off_loop(engagement.workers)
 
     async def run(self, drive: Drive) -> None:
         """Start the run and serve it to its end; being cancelled ends it."""

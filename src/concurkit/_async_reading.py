@@ -43,7 +43,7 @@ class AsyncReading(Reading):
         try:
             engagement.open()
             self._caller = AsyncCaller()
-            workers = engagement.workers()
+            workers = await self._caller.workers(engagement)
             if engagement.mode == "async" and not engagement.kept:
                 self._slots = self._launcher = Slots(workers, engagement.options.setup)
             else:

@@ -104,6 +104,11 @@ class Engagement:
             return bool(getattr(self._place, "apart", False))
         return self.mode == "process" or is_cluster(self.mode)
 
+    @property
+    def connects(self) -> bool:
+        """Whether `workers` has a cluster to wait for."""
+        return not self.kept and is_cluster(self.mode)
+
     def workers(self) -> int:
         """How many tasks may run at once."""
         asked = self.options.max_workers

@@ -15,6 +15,7 @@ from .._cpus import default_workers
 from .._inner_threads import InnerThreads
 from .._task import shown
 from ..exceptions import ModeUnavailableError
+from .cluster._dask_places import split
 from .cluster._executor import ClusterExecutor, check_terms
 from .cluster._needs import engine_module
 
@@ -32,8 +33,8 @@ class DaskExecutor(ClusterExecutor):
             Dask is configured for, else a cluster in this process, which ends with the executor.
         max_workers: how many tasks at once; by default as many as the workers have threads.
         security: how to connect: what `distributed.Client` takes as such.
-        submit_options: what `Client.submit` takes beside the call, as in
-            `{"resources": {"GPU": 1}, "priority": 10}`.
+        submit_options: of what `Client.submit` takes: "workers", "resources", "priority" and
+            "fifo_timeout", as in `{"resources": {"GPU": 1}, "priority": 10}`.
         initializer: is called in each process before its first task; if it raises, what was to
             run there ends with InitializerError.
         initargs: what it is called with.
@@ -44,7 +45,8 @@ class DaskExecutor(ClusterExecutor):
 
     Raises:
         ModeUnavailableError: when Dask is not installed, no scheduler answers within 5 seconds,
-            or there is no worker.
+            or there is no worker after 30.
+        ValueError: when *submit_options* has another option.
 
     Example:
         >>> from concurkit import DaskExecutor, Task, run_concurrently
@@ -80,12 +82,13 @@ class DaskExecutor(ClusterExecutor):
             inner_threads=inner_threads,
             propagate=propagate,
         )
+        options, places = split(submit_options or {})
         engine_module("distributed", "dask")
         from .cluster._dask import DaskEngine
 
         client, end = _connect(cluster, security, workers)
         try:
-            engine = DaskEngine(client, terms, dict(submit_options or {}), end)
+            engine = DaskEngine(client, terms, options, places, end)
             self._engage(engine, terms, workers or engine.threads(), variables)
         except BaseException:
             end()

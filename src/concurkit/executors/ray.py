@@ -4,13 +4,16 @@ from __future__ import annotations
 
 import os
 import sys
+import threading
 from collections.abc import Callable, Iterable, Mapping
+from concurrent.futures import Future
 from contextvars import ContextVar
 from typing import Any
 from uuid import uuid4
 
 from .._arguments import check_workers
 from .._cpus import default_workers
+from .._daemons import DAEMON
 from .._inner_threads import InnerThreads
 from .._task import shown
 from ..exceptions import ModeUnavailableError
@@ -32,7 +35,8 @@ class RayExecutor(ClusterExecutor):
             with the executor.
         max_workers: how many tasks at once; by default as many as the cluster has CPUs.
         init_options: what `ray.init` takes beside the address, as in `{"runtime_env": {...}}`.
-        actor_options: what an actor's `options` take, as in `{"num_gpus": 1}`.
+        actor_options: what an actor's `options` take, as in `{"num_gpus": 1}`. By default each asks
+            for one CPU, or for its part where there are more actors than CPUs.
         initializer: is called in each process before its first task; if it raises, what was to
             run there ends with InitializerError.
         initargs: what it is called with.
@@ -43,6 +47,7 @@ class RayExecutor(ClusterExecutor):
 
     Raises:
         ModeUnavailableError: when Ray is not installed, or no cluster answers.
+        ValueError: when an address is given and the program is connected already.
 
     Example:
         >>> from concurkit import RayExecutor, Task, run_concurrently
@@ -86,8 +91,9 @@ class RayExecutor(ClusterExecutor):
         if is_local:
             terms = terms._replace(path=tuple(sys.path))
         try:
-            engine = RayEngine(terms, dict(actor_options or {}), end)
-            self._engage(engine, terms, workers or _cpus(), variables)
+            size = workers or _cpus()
+            engine = RayEngine(terms, size, dict(actor_options or {}), end)
+            self._engage(engine, terms, size, variables)
         except BaseException:
             end()
             raise
@@ -120,19 +126,54 @@ def _connect(
             )
         return False, _nothing
     if address is None and not os.environ.get("RAY_ADDRESS"):
-        address = "local"
         options = {"num_cpus": workers or default_workers("process"), **options}
         options.setdefault("include_dashboard", False)
         options.setdefault("logging_level", "ERROR")  # it tells of each start and end
+        return True, _Local(options).end
+    _init(address, options)
+    return False, ray.shutdown
+
+
+def _init(address: str | None, options: dict[str, Any]) -> None:
     try:
-        ray.init(address=address, **options)
+        engine_module("ray", "ray").init(address=address, **options)
     except Exception as error:
         raise ModeUnavailableError(
             f"no Ray cluster can be used at {address or os.environ.get('RAY_ADDRESS')} "
             f"({type(error).__name__}: {error}). Is it the head's address, and does the cluster "
             "have the same Ray and the same Python as this program?"
         ) from error
-    return address == "local", ray.shutdown
+
+
+class _Local:
+    """A Ray cluster on this machine, which lives as long as the thread that it is started in.
+
+    Linux ends Ray's servers with the *thread* that started them (PR_SET_PDEATHSIG), and a caller's
+    thread may end before its executor does.
+    """
+
+    def __init__(self, options: dict[str, Any]) -> None:
+        self._options = options
+        self._up: Future[None] = Future()
+        self._over = threading.Event()
+        self._thread = threading.Thread(target=self._live, name="concurkit-ray", daemon=DAEMON)
+        self._thread.start()
+        self._up.result()
+
+    def _live(self) -> None:
+        try:
+            _init("local", self._options)
+        except BaseException as error:
+            self._up.set_exception(error)
+            return
+        self._up.set_result(None)
+        self._over.wait()
+        engine_module("ray", "ray").shutdown()
+
+    def end(self) -> None:
+        """Leave nothing of it."""
+        self._over.set()
+        self._thread.join()
 
 
 def _cpus() -> int:

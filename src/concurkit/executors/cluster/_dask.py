@@ -1,4 +1,7 @@
-"""Dask as an engine: batches are calls that one worker each may run, notes are events."""
+"""Dask as an engine: batches are calls that one worker each may run, notes are events.
+
+This is the caller's side; the workers' is `_dask_node`.
+"""
 
 from __future__ import annotations
 
@@ -11,64 +14,21 @@ from queue import Empty, SimpleQueue
 from typing import Any
 
 from ...exceptions import ModeUnavailableError
+from ._dask_node import carry, end, hold
+from ._dask_places import Places
 from ._engine import Engine
-from ._needs import check_versions, engine_module
-from ._node import end_node, node_for, tell_node, versions
+from ._needs import check_versions
+from ._node import tell_node, versions
 from ._wire import LostError, Note, Order, Reply, Terms
 
-_distributed = engine_module("distributed", "dask")
-_protocol = engine_module("distributed.protocol", "dask")
-
-# So long, in seconds: to connect; until there is a worker; without a connection to the scheduler.
+# So long, in seconds: to connect; until there is a worker; without a connection to the scheduler;
+# until that answers.
 CONNECT = 5.0
 _FIRST_WORKER = 30.0
 _CUT_OFF = 2.0
+_ANSWER = 5.0
 
 _LOOK = 0.25
-
-
-def _to_frames(reply: Reply) -> tuple[dict[str, Any], list[Any]]:
-    return {}, [reply.stream, *reply.buffers]
-
-
-def _from_frames(_: dict[str, Any], frames: list[Any]) -> Reply:
-    return Reply(bytes(frames[0]), frames[1:])
-
-
-# Dask pickles by an older protocol than the one that leaves large buffers out.
-_protocol.dask_serialize.register(Reply)(_to_frames)
-_protocol.dask_deserialize.register(Reply)(_from_frames)
-
-
-# ---- on a worker --------------------------------------------------------------------------------
-
-
-def _carry(topic: str, packed_terms: bytes, packed_order: bytes, *lots: Any) -> Reply:
-    """Run a batch, in one of the worker's threads."""
-    worker = _distributed.get_worker()
-    terms: Terms = pickle.loads(packed_terms)
-    order: Order = pickle.loads(packed_order)
-    node = node_for(terms, terms.size or worker.state.nthreads, f"dask {worker.address}")
-    key = worker.get_current_task()
-
-    def is_wanted() -> bool:
-        task = worker.state.tasks.get(key)
-        return task is not None and task.state != "cancelled"
-
-    for said in node.carry(order, lots, is_wanted):
-        if isinstance(said, Reply):
-            return said
-        worker.log_event(topic, {"seat": order.seat, "number": order.number, "note": tuple(said)})
-    raise LostError("the batch came to nothing")
-
-
-async def _end(token: str) -> None:
-    import asyncio
-
-    await asyncio.to_thread(end_node, token)
-
-
-# ---- here ---------------------------------------------------------------------------------------
 
 
 class DaskLine:
@@ -151,6 +111,7 @@ class DaskEngine(Engine):
         client: Any,
         terms: Terms,
         options: Mapping[str, Any],
+        places: Places,
         end: Callable[[], object],
     ) -> None:
         super().__init__()
@@ -158,11 +119,13 @@ class DaskEngine(Engine):
         self.gone: dict[str, str] = {}  # workers that were lost, and why
         self._client = client
         self._options = options
+        self._places = places
         self._ends = end
         self._topic = f"concurkit-{terms.token}"
         self._terms = pickle.dumps(terms)
         self._seats: dict[str, int] = {}  # how many of ours each worker has
         self._nodes: dict[str, str] = {}  # which process each worker is
+        self._leases: dict[str, Any] = {}  # if they are gone, so are the processes there
         self._lines: dict[str, DaskLine] = {}  # by seat
         self._unheard_since: float | None = None
         client.subscribe_topic(self._topic, self._heard)
@@ -171,14 +134,18 @@ class DaskEngine(Engine):
         """How many threads the workers have; waits for the first worker."""
         until = time.monotonic() + _FIRST_WORKER
         while True:
-            count: int = sum(self._client.nthreads().values())
+            try:
+                count = sum(self._threads().values())
+            except LostError as error:
+                raise ModeUnavailableError(str(error)) from error
             if count:
                 return count
             if time.monotonic() > until:
                 raise ModeUnavailableError(
-                    f"the Dask cluster at {self._client.scheduler.address} has no worker after "
-                    f"{_FIRST_WORKER:g} s; start one with `dask worker "
-                    f"{self._client.scheduler.address}`."
+                    f"the Dask cluster at {self._client.scheduler.address} has no worker"
+                    f"{self._places.shown} after {_FIRST_WORKER:g} s; start one with `dask worker "
+                    f"{self._client.scheduler.address}`, or scale the cluster up: one that adapts "
+                    "to its work needs minimum=1."
                 )
             time.sleep(0.05)
 
@@ -195,8 +162,8 @@ class DaskEngine(Engine):
                 raise LostError("nobody waits for it")
             if time.monotonic() > until:
                 raise ModeUnavailableError(
-                    f"the Dask cluster at {self._client.scheduler.address} has no worker left, "
-                    f"and no other came in {_FIRST_WORKER:g} s"
+                    f"the Dask cluster at {self._client.scheduler.address} has no worker"
+                    f"{self._places.shown} left, and no other came in {_FIRST_WORKER:g} s"
                 )
             time.sleep(0.05)
             address = self._free_worker()
@@ -208,16 +175,28 @@ class DaskEngine(Engine):
 
     def _free_worker(self) -> str | None:
         """Takes a place at a worker, if there is any."""
-        self.check_connection()
-        found: dict[str, int] = self._client.nthreads()
-        threads = {one: count for one, count in found.items() if count}
+        threads = self._threads()
         with self._lock:
-            alive = [one for one in threads if one not in self.gone]
-            if not alive:
+            for address in self.gone.keys() & threads.keys():  # another worker came there
+                for known in (self.gone, self._nodes, self._leases):
+                    known.pop(address, None)
+            if not threads:
                 return None
-            address = min(alive, key=lambda one: self._seats.get(one, 0) / threads[one])
+            address = min(threads, key=lambda one: self._seats.get(one, 0) / threads[one])
             self._seats[address] = self._seats.get(address, 0) + 1
             return address
+
+    def _threads(self) -> dict[str, int]:
+        """How many threads each worker has, of those that may be used."""
+        self.check_connection()
+        try:
+            found: dict[str, int] = self._client.nthreads(callback_timeout=_ANSWER)
+            if self._places:
+                info = self._client.scheduler_info(n_workers=-1)["workers"]
+                found = {one: found[one] for one in found if self._places.fit(one, info)}
+        except OSError as error:
+            raise LostError(f"Dask's scheduler does not answer ({error!r})") from error
+        return {one: count for one, count in found.items() if count}
 
     def _node_at(self, address: str) -> str:
         """Which process has that address, once it is known to fit."""
@@ -228,8 +207,17 @@ class DaskEngine(Engine):
             if address not in found or isinstance(found[address], OSError):
                 raise LostError(f"the worker at {address} did not answer")
             known = check_versions(found[address], f"the Dask worker at {address}")
+            self._lease(address)
             self._nodes[address] = known
         return known
+
+    def _lease(self, address: str) -> None:
+        """See to it that the processes at a worker end with this client: one lease each."""
+        with self._lock:
+            if address not in self._leases:
+                self._leases[address] = self._client.submit(
+                    hold, self.token, workers=[address], pure=False, retries=0
+                )
 
     def free(self, address: str) -> None:
         """One seat less is at this worker."""
@@ -239,7 +227,7 @@ class DaskEngine(Engine):
     def submit(self, address: str, order: Order, references: list[Any]) -> Any:
         """Have a batch run by the worker there, and by no other."""
         return self._client.submit(
-            _carry,
+            carry,
             self._topic,
             self._terms,
             pickle.dumps(order, pickle.HIGHEST_PROTOCOL),
@@ -303,9 +291,10 @@ class DaskEngine(Engine):
             if client.status == "running":
                 alive = [one for one in self._nodes if one not in self.gone]
                 if alive:
-                    client.run(_end, self.token, workers=alive, on_error="ignore")
+                    client.run(end, self.token, workers=alive, on_error="ignore")
                 for topic in (self._topic, *self._nodes):
                     client.unsubscribe_topic(topic)
+                self._leases.clear()
         finally:
             self._ends()
 

@@ -11,7 +11,6 @@ from typing import Any
 from uuid import uuid4
 
 from ..._batch import Job, Report, clock
-from ..._daemons import DAEMON
 from ..._version import __version__
 from .._flight import Ended, GaveBack, Still, Unfit
 from .._pickling._pickle import loads
@@ -42,10 +41,6 @@ ME = uuid4().hex  # this process, which may have the address of another that is 
 
 # How often to look, in seconds: until a batch begins, while tasks are timed, while they are not.
 _SOON, _OFTEN, _SELDOM = 0.005, 0.02, 0.25
-
-# An executor of which nothing was heard for so long, in seconds, is given up: its owner may be
-# gone.
-_IDLE = 60.0
 
 _JOBS, _LOTS = 16, 8  # so many are kept
 
@@ -78,7 +73,6 @@ class Node:
         self._last: dict[str, int] = {}  # the number of each seat's latest batch
         self._jobs: dict[int, Job] = {}
         self._lots: dict[str, Any] = {}
-        self.used = clock()
 
     # ---- a batch, in the thread that the engine runs it in --------------------------------------
 
@@ -102,7 +96,6 @@ class Node:
         finally:
             with self._lock:
                 del self._batches[order.seat, order.number]
-                self.used = clock()
 
     def _begin(
         self, order: Order, lots: Sequence[Any], news: SimpleQueue[Any]
@@ -207,12 +200,6 @@ class Node:
         elif what == ABANDON:
             flight.give_up(position)
 
-    @property
-    def idle_for(self) -> float:
-        """For how many seconds nothing has run here."""
-        with self._lock:
-            return 0.0 if self._batches else clock() - self.used
-
     def end(self) -> None:
         """End the processes, whatever they do."""
         with self._lock:
@@ -249,25 +236,7 @@ def node_for(terms: Terms, size: int, where: str) -> Node:
         node = _nodes.get(terms.token)
         if node is None:
             node = _nodes[terms.token] = Node(terms, size, where)
-            threading.Thread(
-                target=_end_when_idle,
-                args=(terms.token, node),
-                name="concurkit-node",
-                daemon=DAEMON,
-            ).start()
-        node.used = clock()
         return node
-
-
-def _end_when_idle(token: str, node: Node) -> None:
-    stop = _stops[token] = threading.Event()
-    while not stop.wait(_IDLE / 10):
-        if node.idle_for > _IDLE:
-            break
-    end_node(token)
-
-
-_stops: dict[str, threading.Event] = {}
 
 
 def tell_node(token: str, seat: str, number: int, what: int, position: int) -> None:
@@ -278,11 +247,8 @@ def tell_node(token: str, seat: str, number: int, what: int, position: int) -> N
 
 
 def end_node(token: str) -> None:
-    """The executor is done here: leave nothing behind."""
+    """The executor is done here, or gone: leave nothing behind."""
     with _lock:
         node = _nodes.pop(token, None)
-        stop = _stops.pop(token, None)
-    if stop is not None:
-        stop.set()
     if node is not None:
         node.end()

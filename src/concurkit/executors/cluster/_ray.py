@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import pickle
+import time
 from collections.abc import Callable, Iterator, Mapping
 from typing import Any
 
@@ -11,14 +12,17 @@ from ...exceptions import ModeUnavailableError
 from ._engine import Engine
 from ._needs import check_versions, engine_module
 from ._node import end_node, node_for, tell_node, versions
-from ._wire import LostError, Note, Order, Reply, Terms
+from ._wire import CrowdedError, LostError, Note, Order, Reply, Terms
 
 _ray = engine_module("ray", "ray")
 _errors = engine_module("ray.exceptions", "ray")
 
-# How often to ask whether an actor has started, and how long to wait for one to end, in seconds.
+# How often to ask whether an actor has started, in seconds; how long to wait for one to end; for
+# the first that starts; for another one, where some are at work.
 _LOOK = 0.2
 _GOODBYE = 5.0
+_FIRST_ACTOR = 60.0
+_ANOTHER = 2.0
 
 
 class _Host:
@@ -46,7 +50,8 @@ class _Host:
 class RayLine:
     """The way to one actor."""
 
-    def __init__(self, actor: Any, where: str, node: str) -> None:
+    def __init__(self, engine: RayEngine, actor: Any, where: str, node: str) -> None:
+        self._engine = engine
         self.where = where
         self.node = node
         self._actor = actor
@@ -75,6 +80,7 @@ class RayLine:
 
     def close(self) -> None:
         """No more batches will come: end the actor, in good order if it lets us."""
+        self._engine.count(-1)
         try:
             _ray.get(self._actor.end.remote(), timeout=_GOODBYE)
         except (_errors.RayError, _errors.GetTimeoutError):  # it is gone, or stuck
@@ -88,11 +94,16 @@ class RayEngine(Engine):
 
     name = "ray"
 
-    def __init__(self, terms: Terms, options: Mapping[str, Any], end: Callable[[], object]) -> None:
+    def __init__(
+        self, terms: Terms, workers: int, options: Mapping[str, Any], end: Callable[[], object]
+    ) -> None:
         super().__init__()
         self._terms = pickle.dumps(terms)
         self._ends = end
-        given = {"num_cpus": 1, **options}
+        self._at_work = 0  # actors that have started
+        given: dict[str, Any] = {"num_cpus": _share_of_cpus(workers), **options}
+        counted = {name: much for name, much in given.items() if name.startswith("num_")}
+        self._needs = {**counted, **(given.get("resources") or {})}
         self._host = _ray.remote(
             **given, max_restarts=0, max_task_retries=0, concurrency_groups={"control": 1}
         )(_Host)
@@ -106,16 +117,44 @@ class RayEngine(Engine):
         actor: Any = self._host.remote(self._terms)
         asked = actor.hello.remote()
         try:
-            while not _ray.wait([asked], timeout=_LOOK)[0]:
-                if not is_wanted():
-                    raise LostError("nobody waits for it")
+            self._wait_for(asked, is_wanted)
             where, found = _ray.get(asked)
-            return RayLine(actor, where, check_versions(found, f"the worker at {where}"))
+            line = RayLine(self, actor, where, check_versions(found, f"the worker at {where}"))
         except _errors.RayActorError as error:
             raise ModeUnavailableError(f"no Ray actor can be started: {error}") from error
         except BaseException:
             _ray.kill(actor)
             raise
+        self.count(1)
+        return line
+
+    def _wait_for(self, asked: Any, is_wanted: Callable[[], bool]) -> None:
+        """Wait until an actor has started, or there is no use in waiting."""
+        since = time.monotonic()
+        while not _ray.wait([asked], timeout=_LOOK)[0]:
+            waited = time.monotonic() - since
+            if not is_wanted():
+                raise LostError("nobody waits for it")
+            if self._at_work and waited > _ANOTHER:
+                raise CrowdedError("others of this executor have all the room there is")
+            if waited > _FIRST_ACTOR:
+                raise ModeUnavailableError(
+                    f"the Ray cluster has had no room for an actor with {self._needs} for "
+                    f"{_FIRST_ACTOR:g} s; it has {_ray.cluster_resources()} in all, of which "
+                    f"{_ray.available_resources()} are free. Ask for less by actor_options=, or "
+                    "end what takes the rest."
+                )
+
+    def count(self, by: int) -> None:
+        """So many more actors are at work."""
+        with self._lock:
+            self._at_work += by
 
     def _end(self) -> None:
         self._ends()
+
+
+def _share_of_cpus(workers: int) -> float:
+    """What an actor asks for: a CPU, or a part where there are more workers than CPUs."""
+    cpus = _ray.cluster_resources().get("CPU", 1.0)
+    return 1 if workers <= cpus else max(0.001, int(1000 * cpus / workers) / 1000)

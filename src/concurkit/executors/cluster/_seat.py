@@ -11,7 +11,7 @@ from .._pool import Crew
 from ._engine import Engine, Line
 from ._flight import ClusterFlight
 from ._reports import opened
-from ._wire import LostError, Note, Order
+from ._wire import CrowdedError, LostError, Note, Order
 
 
 class ClusterSeat:
@@ -92,6 +92,10 @@ class ClusterSeat:
             return True
         try:
             line = self._line = self._line or self._engine.line(lambda: not self._left)
+        except CrowdedError:  # the batch goes on, when a seat is free that has a worker
+            self._crew.lost(self)
+            flight.put_back()
+            return False
         except LostError as error:
             self._give_way(flight, str(error))
             return False

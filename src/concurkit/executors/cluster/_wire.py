@@ -111,3 +111,7 @@ class Reply:
 
 class LostError(Exception):
     """A node, or the way to it, is gone."""
+
+
+class CrowdedError(LostError):
+    """There is no room for one more now, and others of the same executor are at work."""

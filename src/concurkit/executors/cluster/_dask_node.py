@@ -1,0 +1,74 @@
+"""What runs in Dask's workers: batches on processes of ours, while their client is there."""
+
+from __future__ import annotations
+
+import asyncio
+import pickle
+import threading
+from typing import Any
+from weakref import finalize
+
+from ..._daemons import DAEMON
+from ._needs import engine_module
+from ._node import end_node, node_for
+from ._wire import LostError, Order, Reply, Terms
+
+_distributed = engine_module("distributed", "dask")
+_protocol = engine_module("distributed.protocol", "dask")
+
+
+def _to_frames(reply: Reply) -> tuple[dict[str, Any], list[Any]]:
+    return {}, [reply.stream, *reply.buffers]
+
+
+def _from_frames(_: dict[str, Any], frames: list[Any]) -> Reply:
+    return Reply(bytes(frames[0]), frames[1:])
+
+
+# Dask pickles by an older protocol than the one that leaves large buffers out.
+_protocol.dask_serialize.register(Reply)(_to_frames)
+_protocol.dask_deserialize.register(Reply)(_from_frames)
+
+
+def carry(topic: str, packed_terms: bytes, packed_order: bytes, *lots: Any) -> Reply:
+    """Run a batch, in one of the worker's threads."""
+    worker = _distributed.get_worker()
+    terms: Terms = pickle.loads(packed_terms)
+    order: Order = pickle.loads(packed_order)
+    node = node_for(terms, terms.size or worker.state.nthreads, f"dask {worker.address}")
+    key = worker.get_current_task()
+
+    def is_wanted() -> bool:
+        task = worker.state.tasks.get(key)
+        return task is not None and task.state != "cancelled"
+
+    for said in node.carry(order, lots, is_wanted):
+        if isinstance(said, Reply):
+            return said
+        worker.log_event(topic, {"seat": order.seat, "number": order.number, "note": tuple(said)})
+    raise LostError("the batch came to nothing")
+
+
+def hold(token: str) -> _Lease:
+    """Keep an executor's processes here for as long as its client holds the future of this call."""
+    return _Lease(token)
+
+
+class _Lease:
+    def __init__(self, token: str) -> None:
+        finalize(self, _end_soon, token).atexit = False
+
+    def __reduce__(self) -> Any:
+        raise TypeError("a lease stays in the worker that it was made in")
+
+    def __sizeof__(self) -> int:  # the least that Dask would want to spill
+        return 0
+
+
+def _end_soon(token: str) -> None:
+    threading.Thread(target=end_node, args=(token,), name="concurkit-end", daemon=DAEMON).start()
+
+
+async def end(token: str) -> None:
+    """The executor is done: end its processes here, off the worker's loop."""
+    await asyncio.to_thread(end_node, token)

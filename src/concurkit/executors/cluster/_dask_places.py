@@ -1,0 +1,66 @@
+"""Which of Dask's workers may be used, by what `submit_options` say."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from typing import Any, NamedTuple
+
+# A batch is one call to one worker, which must run once: so these are not the caller's to choose.
+_OURS = ("key", "pure", "retries", "allow_other_workers", "actor", "actors")
+
+
+class Places(NamedTuple):
+    """Which workers may be used.
+
+    Attributes:
+        workers: their addresses, names or hosts; None is all.
+        resources: what each must have.
+    """
+
+    workers: frozenset[str] | None = None
+    resources: Mapping[str, float] = {}
+
+    def __bool__(self) -> bool:
+        return self.workers is not None or bool(self.resources)
+
+    def fit(self, address: str, info: Mapping[str, Any]) -> bool:
+        """Whether the worker at *address* may be used, by what the scheduler says of all."""
+        its = info.get(address)
+        if its is None:
+            return False
+        if self.workers is not None and self.workers.isdisjoint(
+            {address, str(its.get("name")), its.get("host", "")}
+        ):
+            return False
+        has = its.get("resources") or {}
+        return all(has.get(name, 0) >= much for name, much in self.resources.items())
+
+    @property
+    def shown(self) -> str:
+        """What a worker must be, for a message."""
+        told = [] if self.workers is None else [f"among {sorted(self.workers)}"]
+        if self.resources:
+            told.append(f"with the resources {dict(self.resources)}")
+        return f" {' and '.join(told)}" if told else ""
+
+
+def split(options: Mapping[str, Any]) -> tuple[dict[str, Any], Places]:
+    """What goes to `Client.submit`, and which workers it may be sent to.
+
+    Raises:
+        ValueError: an option is not the caller's to choose, or is not known.
+    """
+    known = ("workers", "resources", "priority", "fifo_timeout")
+    for name in options:
+        if name not in known:
+            why = "is concurkit's own affair" if name in _OURS else "is not known"
+            raise ValueError(
+                f"submit_options has {name!r}, which {why}; it may have {', '.join(known)}."
+            )
+    rest = dict(options)
+    workers = rest.pop("workers", None)
+    chosen: Iterable[Any] | None = [workers] if isinstance(workers, str) else workers
+    return rest, Places(
+        None if chosen is None else frozenset(map(str, chosen)),
+        dict(rest.get("resources") or {}),
+    )
