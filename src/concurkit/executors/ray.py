@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import os
+import socket
 import sys
 import threading
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Generator, Iterable, Mapping
 from concurrent.futures import Future
+from contextlib import contextmanager
 from contextvars import ContextVar
 from typing import Any
 from uuid import uuid4
@@ -19,6 +21,9 @@ from .._task import shown
 from ..exceptions import ModeUnavailableError
 from .cluster._executor import ClusterExecutor, check_terms
 from .cluster._needs import engine_module
+
+_TRIES = "RAY_gcs_server_port_wait_time_s"
+_ANSWER = 5  # seconds that a head has to answer
 
 
 class RayExecutor(ClusterExecutor):
@@ -130,19 +135,51 @@ def _connect(
         options.setdefault("include_dashboard", False)
         options.setdefault("logging_level", "ERROR")  # it tells of each start and end
         return True, _Local(options).end
+    _check_answers(address or os.environ["RAY_ADDRESS"])
     _init(address, options)
     return False, ray.shutdown
 
 
+def _check_answers(address: str) -> None:
+    """Raise if nobody listens at *address*; Ray itself would ask again and again."""
+    host, _, port = address.rpartition(":")
+    if not host or not port.isdigit():
+        return  # "auto", which Ray finds or not, at once
+    try:
+        socket.create_connection((host.strip("[]"), int(port)), _ANSWER).close()
+    except OSError as error:
+        raise ModeUnavailableError(
+            f"no Ray cluster answers at {address} ({error}). Is it the head's address, and is the "
+            "head up? `ray start --head` starts one."
+        ) from error
+
+
 def _init(address: str | None, options: dict[str, Any]) -> None:
     try:
-        engine_module("ray", "ray").init(address=address, **options)
+        with _asked_few_times():
+            engine_module("ray", "ray").init(address=address, **options)
     except Exception as error:
         raise ModeUnavailableError(
             f"no Ray cluster can be used at {address or os.environ.get('RAY_ADDRESS')} "
             f"({type(error).__name__}: {error}). Is it the head's address, and does the cluster "
-            "have the same Ray and the same Python as this program?"
+            "have the same Ray, the same Python and the same token (RAY_AUTH_MODE) as this program?"
         ) from error
+
+
+@contextmanager
+def _asked_few_times() -> Generator[None]:
+    """Have Ray ask a head that turns it away for seconds, not for minutes.
+
+    The variable is Ray's own, for operators; it is read by each `ray.init`.
+    """
+    if _TRIES in os.environ:
+        yield
+        return
+    os.environ[_TRIES] = str(_ANSWER)
+    try:
+        yield
+    finally:
+        os.environ.pop(_TRIES, None)
 
 
 class _Local:

@@ -29,6 +29,7 @@ _CUT_OFF = 2.0
 _ANSWER = 5.0
 
 _LOOK = 0.25
+_LOOK_ROUND = 1.0  # for workers that came later
 
 
 class DaskLine:
@@ -74,6 +75,8 @@ class DaskLine:
         except LostError:
             raise
         except Exception as error:
+            if self._engine.is_cut_off:
+                raise LostError("the connection to Dask's scheduler is lost") from error
             raise LostError(f"{type(error).__name__}: {error}") from error
         assert isinstance(reply, Reply)
         return reply
@@ -85,6 +88,10 @@ class DaskLine:
     def fail(self, why: str) -> None:
         """The worker is gone."""
         self._news.put(why)
+
+    def is_crowded(self) -> bool:
+        """Whether another worker would take batches sooner."""
+        return self._engine.has_room_elsewhere(self.where)
 
     def tell(self, seat: str, number: int, what: int, position: int) -> None:
         """Ask something of a batch under way."""
@@ -105,6 +112,7 @@ class DaskEngine(Engine):
     """One executor's use of a Dask cluster."""
 
     name = "dask"
+    longest = _FIRST_WORKER
 
     def __init__(
         self,
@@ -124,6 +132,8 @@ class DaskEngine(Engine):
         self._topic = f"concurkit-{terms.token}"
         self._terms = pickle.dumps(terms)
         self._seats: dict[str, int] = {}  # how many of ours each worker has
+        self._known: dict[str, int] = {}  # how many threads each had when they were last asked for
+        self._looked = 0.0
         self._nodes: dict[str, str] = {}  # which process each worker is
         self._leases: dict[str, Any] = {}  # if they are gone, so are the processes there
         self._lines: dict[str, DaskLine] = {}  # by seat
@@ -155,7 +165,7 @@ class DaskEngine(Engine):
 
     def line(self, is_wanted: Callable[[], bool]) -> DaskLine:
         """The way to the worker that has fewest of our seats for its threads."""
-        until = time.monotonic() + _FIRST_WORKER
+        until = time.monotonic() + self.patience
         address = self._free_worker()
         while address is None:
             if not is_wanted():
@@ -182,9 +192,26 @@ class DaskEngine(Engine):
                     known.pop(address, None)
             if not threads:
                 return None
+            self._known = threads
             address = min(threads, key=lambda one: self._seats.get(one, 0) / threads[one])
             self._seats[address] = self._seats.get(address, 0) + 1
             return address
+
+    def has_room_elsewhere(self, address: str) -> bool:
+        """Whether batches wait at this worker for its threads, and would not at another."""
+        now = time.monotonic()
+        with self._lock:
+            crowded = self._seats[address] > self._known.get(address, 0)
+            if not crowded or now - self._looked < _LOOK_ROUND:
+                return False
+            self._looked = now
+        try:
+            threads = self._threads()
+        except LostError:  # which shows elsewhere too
+            return False
+        with self._lock:
+            self._known = threads
+            return any(self._seats.get(one, 0) < count for one, count in threads.items())
 
     def _threads(self) -> dict[str, int]:
         """How many threads each worker has, of those that may be used."""
@@ -203,7 +230,10 @@ class DaskEngine(Engine):
         known = self._nodes.get(address)
         if known is None:
             self._client.subscribe_topic(address, partial(self._heard_of_worker, address))
-            found = self._client.run(versions, workers=[address], on_error="return")
+            try:
+                found = self._client.run(versions, workers=[address], on_error="return")
+            except OSError as error:
+                raise LostError(f"Dask's scheduler does not answer ({error!r})") from error
             if address not in found or isinstance(found[address], OSError):
                 raise LostError(f"the worker at {address} did not answer")
             known = check_versions(found[address], f"the Dask worker at {address}")
@@ -255,9 +285,14 @@ class DaskEngine(Engine):
 
         self._client.loop.add_callback(call)
 
+    @property
+    def is_cut_off(self) -> bool:
+        """Whether there is no connection to the scheduler now."""
+        return bool(self._client.status != "running")
+
     def check_connection(self) -> None:
         """Raise LostError if the scheduler can't be reached for a while."""
-        if self._client.status == "running":
+        if not self.is_cut_off:
             self._unheard_since = None
             return
         now = time.monotonic()

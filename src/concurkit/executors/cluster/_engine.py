@@ -8,6 +8,7 @@ from collections.abc import Callable, Iterator
 from typing import Any, Protocol
 
 from ..._daemons import DAEMON
+from ...exceptions import ConcurkitError
 from ._wire import Note, Order, Reply
 
 
@@ -30,6 +31,10 @@ class Line(Protocol):
         """
         ...
 
+    def is_crowded(self) -> bool:
+        """Whether another worker would take batches sooner."""
+        ...
+
     def tell(self, seat: str, number: int, what: int, position: int) -> None:
         """Ask something of a batch under way; from any thread, never waiting."""
         ...
@@ -44,11 +49,21 @@ class Line(Protocol):
 
 
 class Engine(ABC):
-    """A cluster, as one executor of ours uses it. It ends when nobody uses it any more."""
+    """A cluster, as one executor of ours uses it. It ends when nobody uses it any more.
+
+    Attributes:
+        name: what it is called.
+        worked: whether it has given a line.
+        patience: how long a line may take, in seconds. When that was too short once there is no
+            use in the same wait for each of the tasks that are left.
+    """
 
     name: str
+    longest: float
 
     def __init__(self) -> None:
+        self.worked = False
+        self.patience = self.longest
         self._lock = threading.Lock()
         self._users = 0
         self._closing = False
@@ -57,6 +72,16 @@ class Engine(ABC):
     @abstractmethod
     def put(self, lot: Any) -> Any:
         """Give a buffer to the cluster's own memory; returns what to send in its place."""
+
+    def new_line(self, is_wanted: Callable[[], bool]) -> Line:
+        """As `line`, and what that came to is remembered."""
+        try:
+            line = self.line(is_wanted)
+        except ConcurkitError:
+            self.patience = 0.0
+            raise
+        self.worked, self.patience = True, self.longest
+        return line
 
     @abstractmethod
     def line(self, is_wanted: Callable[[], bool]) -> Line:

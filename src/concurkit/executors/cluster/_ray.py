@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import pickle
+import socket
 import time
 from collections.abc import Callable, Iterator, Mapping
 from typing import Any
@@ -23,6 +24,11 @@ _LOOK = 0.2
 _GOODBYE = 5.0
 _FIRST_ACTOR = 60.0
 _ANOTHER = 2.0
+
+# For so long, in seconds, a head may be out of reach; Ray ends the whole program after 60. How
+# often to try it.
+_CUT_OFF = 8.0
+_TRY = 1.0
 
 
 class _Host:
@@ -61,12 +67,23 @@ class RayLine:
         """Send a batch, and say what is heard of it."""
         data = pickle.dumps(order, pickle.HIGHEST_PROTOCOL)
         try:
-            for said in self._actor.carry.remote(data, *references):
+            answers = self._actor.carry.remote(data, *references)
+            while True:
+                while not _ray.wait([answers], timeout=_LOOK)[0]:
+                    self._engine.check_connection()
+                try:
+                    said = next(answers)
+                except StopIteration:
+                    return
                 yield _ray.get(said)
         except _errors.RayTaskError as error:
             raise LostError(str(error.cause)) from error
         except _errors.RayError as error:
             raise LostError("it did not answer" if self._is_cut else str(error)) from error
+
+    def is_crowded(self) -> bool:
+        """Never: an actor is one seat's."""
+        return False
 
     def tell(self, seat: str, number: int, what: int, position: int) -> None:
         """Ask something of a batch under way."""
@@ -93,6 +110,7 @@ class RayEngine(Engine):
     """One executor's use of a Ray cluster."""
 
     name = "ray"
+    longest = _FIRST_ACTOR
 
     def __init__(
         self, terms: Terms, workers: int, options: Mapping[str, Any], end: Callable[[], object]
@@ -101,6 +119,9 @@ class RayEngine(Engine):
         self._terms = pickle.dumps(terms)
         self._ends = end
         self._at_work = 0  # actors that have started
+        self._head = _ray.get_runtime_context().gcs_address
+        self._tried = 0.0
+        self._unheard_since: float | None = None
         given: dict[str, Any] = {"num_cpus": _share_of_cpus(workers), **options}
         counted = {name: much for name, much in given.items() if name.startswith("num_")}
         self._needs = {**counted, **(given.get("resources") or {})}
@@ -135,15 +156,29 @@ class RayEngine(Engine):
             waited = time.monotonic() - since
             if not is_wanted():
                 raise LostError("nobody waits for it")
+            self.check_connection()
             if self._at_work and waited > _ANOTHER:
                 raise CrowdedError("others of this executor have all the room there is")
-            if waited > _FIRST_ACTOR:
+            if waited > self.patience:
                 raise ModeUnavailableError(
                     f"the Ray cluster has had no room for an actor with {self._needs} for "
                     f"{_FIRST_ACTOR:g} s; it has {_ray.cluster_resources()} in all, of which "
                     f"{_ray.available_resources()} are free. Ask for less by actor_options=, or "
                     "end what takes the rest."
                 )
+
+    def check_connection(self) -> None:
+        """Raise LostError if the cluster's head can't be reached for a while."""
+        now = time.monotonic()
+        with self._lock:
+            due = now - self._tried > _TRY
+            if due:
+                self._tried = now
+        if due:
+            self._unheard_since = None if _listens(self._head) else self._unheard_since or now
+        since = self._unheard_since
+        if since is not None and now - since > _CUT_OFF:
+            raise LostError(f"Ray's head at {self._head} can't be reached any more")
 
     def count(self, by: int) -> None:
         """So many more actors are at work."""
@@ -158,3 +193,12 @@ def _share_of_cpus(workers: int) -> float:
     """What an actor asks for: a CPU, or a part where there are more workers than CPUs."""
     cpus = _ray.cluster_resources().get("CPU", 1.0)
     return 1 if workers <= cpus else max(0.001, int(1000 * cpus / workers) / 1000)
+
+
+def _listens(address: str) -> bool:
+    host, _, port = address.rpartition(":")
+    try:
+        socket.create_connection((host.strip("[]"), int(port)), _TRY).close()
+    except OSError:
+        return False
+    return True

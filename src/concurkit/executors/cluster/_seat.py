@@ -90,8 +90,12 @@ class ClusterSeat:
         if not flight.is_wanted():
             self._crew.freed(self)
             return True
+        line = self._line
+        if line is not None and line.is_crowded():
+            self._line = None
+            line.close()
         try:
-            line = self._line = self._line or self._engine.line(lambda: not self._left)
+            line = self._line = self._line or self._engine.new_line(lambda: not self._left)
         except CrowdedError:  # the batch goes on, when a seat is free that has a worker
             self._crew.lost(self)
             flight.put_back()
@@ -100,8 +104,7 @@ class ClusterSeat:
             self._give_way(flight, str(error))
             return False
         except ConcurkitError as error:
-            self._crew.unfit(self, error)
-            flight.refuse(error)
+            self._refuse(flight, error)
             return False
         order = flight.order(self._key, self._sent + 1, line.node)
         if order is None:
@@ -131,6 +134,17 @@ class ClusterSeat:
             flight.landed(outcome)
             return
         raise LostError("it gave no answer")
+
+    def _refuse(self, flight: ClusterFlight, error: ConcurkitError) -> None:
+        """No worker can be used: of a cluster that has worked, what had ended is kept."""
+        if not self._engine.worked:
+            self._crew.unfit(self, error)
+            flight.refuse(error)
+            return
+        self._crew.lost(self)
+        lost = WorkerCrashedError(f"no worker of {self._engine.name} takes a task: {error}")
+        lost.__cause__ = error
+        flight.put_back(lost)
 
     def _give_way(self, flight: ClusterFlight, why: str) -> None:
         """There is no worker for this seat: another seat may find one."""
