@@ -98,7 +98,8 @@ Call: TypeAlias = Callable[..., Any]
 
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
     """Executors of others and clusters are tried where a thread waits; they can't tell who does."""
-    apart = [item for item in items if re.search(r"\[.*(given|kept (dask|ray)).*\]", item.name)]
+    others = re.compile(r"\[.*\b(given|dask|ray)\b.*\]")
+    apart = [item for item in items if others.search(item.name)]
     left_out = {item for item in apart if re.search("asyncio|trio", item.name)}
     config.hook.pytest_deselected(items=[item for item in items if item in left_out])
     items[:] = [item for item in items if item not in left_out]
@@ -270,7 +271,18 @@ def _fork_server(temp_home: Path) -> None:
     run_concurrently([sample_tasks.nothing], mode="process")
 
 
-WARM = ("executor", "place", "warm_processes", "warm_dask", "warm_ray")
+CLUSTERS = (DaskExecutor, RayExecutor)
+OWN = ("own", "own_processes")  # what these start is the test's, but for clusters
+WARM = (
+    "executor",
+    "place",
+    "warm_processes",
+    "warm_dask",
+    "warm_ray",
+    "own",
+    "own_processes",
+    "at",
+)
 
 
 @pytest.fixture(autouse=True)
@@ -280,8 +292,9 @@ def nothing_left(temp_home: Path, request: pytest.FixtureRequest) -> Iterator[No
         executor
         for name in set(WARM) & set(request.fixturenames)
         if isinstance(executor := _where(request.getfixturevalue(name)), Executor)
+        and (name not in OWN or isinstance(executor, CLUSTERS))
     ]
-    engine = any(isinstance(executor, DaskExecutor | RayExecutor) for executor in kept)
+    engine = any(isinstance(executor, CLUSTERS) for executor in kept)
     # A run may have killed workers of a kept executor; it is compared with all of them there.
     for executor in kept:
         _start_all(executor)

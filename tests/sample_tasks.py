@@ -280,7 +280,7 @@ def release_for(mode: str, place: Path) -> Release:
     """What lets tasks of *mode* go that nothing can stop; processes can be killed."""
     if mode == "interpreter":
         return FileEvent(str(place / "go on"))
-    return None if mode == "process" else threading.Event()
+    return None if mode in ("process", "dask", "ray") else threading.Event()
 
 
 def overstay(release: Release) -> None:

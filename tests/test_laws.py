@@ -313,35 +313,49 @@ DEATHS = {
     f"dies by {how}": Fault(Task(sample_tasks.die_or_give, how, 0), WorkerCrashedError)
     for how in sample_tasks.DEATHS
 }
+# Where a worker that dies under a task costs that task only, and an overdue one is killed.
+CAN_DIE = ("process", *ENGINES)
+
 OVERDUE = {
     "serial": Fault(Task(sample_tasks.sleep, 0.8), TaskTimeoutError),
     "thread": Fault(Task(sample_tasks.sleep, 0.8), TaskTimeoutError),
     "process": Fault(Task(sample_tasks.sleep, 60), TaskTimeoutError),
     "async": Fault(Task(sample_tasks.sleep_async, 60), TaskTimeoutError),
     "interpreter": Fault(Task(sample_tasks.sleep, 0.8), TaskTimeoutError),
-}
+} | dict.fromkeys(ENGINES, Fault(Task(sample_tasks.sleep, 60), TaskTimeoutError))
+
+
+@pytest.fixture(scope="module", params=[*MODES, *ENGINES])
+def mode(request: pytest.FixtureRequest) -> str:
+    """Each mode by its name, clusters too."""
+    return str(request.param)
+
+
+@pytest.fixture(params=CAN_DIE)
+def own_processes(request: pytest.FixtureRequest) -> Iterator[Any]:
+    """Processes of the test's own, which it may kill; a cluster replaces those that it loses."""
+    yield from _own(request.param, request)
 
 
 @pytest.fixture
-def own_processes() -> Iterator[ProcessExecutor]:
-    """Processes of the test's own, which it may kill."""
-    with ProcessExecutor(2) as processes:
-        yield processes
-
-
-@pytest.fixture
-def own(mode: str) -> Iterator[Any]:
+def own(mode: str, request: pytest.FixtureRequest) -> Iterator[Any]:
     """The mode by its name, or workers of the test's own that take long to start, to be lost."""
-    if mode not in APART:
+    yield from _own(mode, request)
+
+
+def _own(mode: str, request: pytest.FixtureRequest) -> Iterator[Any]:
+    if mode in ENGINES:
+        yield request.getfixturevalue(f"warm_{mode}")
+    elif mode not in APART:
         yield mode
-        return
-    with EXECUTORS[mode]() as executor:
-        yield executor
+    else:
+        with EXECUTORS[mode]() as executor:
+            yield executor
 
 
 def drawn_faults(data: st.DataObject, mode: str, *, overdue: bool) -> list[Fault]:
     """Tasks with any faults that *mode* can carry; at most one is *overdue*."""
-    known = FAULTS | (DEATHS if mode == "process" else {})
+    known = FAULTS | (DEATHS if mode in CAN_DIE else {})
     names = data.draw(st.lists(st.sampled_from(sorted(known)), max_size=10))
     faults = [known[name] for name in names]
     if overdue:
@@ -462,12 +476,12 @@ def test_law_4_at_most_once(
     call: Call, mode: str, own: Any, data: st.DataObject, chunksize: Any, overdue: bool
 ) -> None:
     """No task starts twice, whatever it comes to; one that returned has started once."""
-    deaths = sorted(sample_tasks.DEATHS) if mode == "process" else []
+    deaths = sorted(sample_tasks.DEATHS) if mode in CAN_DIE else []
     kinds = st.sampled_from(["returns", "returns", "raises", *deaths])
     endings = data.draw(st.lists(kinds, max_size=8))
     if overdue:
         endings.insert(data.draw(st.integers(0, len(endings))), "takes too long")
-    slow = 60 if mode in ("process", "async") else 0.6
+    slow = 60 if mode in (*CAN_DIE, "async") else 0.6
     with tempfile.TemporaryDirectory() as home:
         path = f"{home}/started"
         fn = sample_tasks.append_and_async if mode == "async" else sample_tasks.append_and
@@ -616,6 +630,7 @@ STOPPED = {
     ("async", "async"): "cancelled",
     ("interpreter", "sync"): "abandoned",
     ("interpreter", "async"): "abandoned",
+    **{(engine, kind): "killed" for engine in ENGINES for kind in ("sync", "async")},
 }
 
 
@@ -696,6 +711,7 @@ BEHAVIOURS: dict[str, tuple[list[Any], dict[str, Any]]] = {
 
 
 @pytest.mark.parametrize("behaviour", BEHAVIOURS)
+@pytest.mark.parametrize("mode", MODES)
 def test_law_8_nothing_outlives_the_run(
     call: Call, mode: str, behaviour: str, temp_home: Path
 ) -> None:
@@ -724,6 +740,7 @@ def test_law_8_nothing_outlives_the_run_that_stops_its_tasks(
     assert [] == Remains.now(temp_home) - before
 
 
+@pytest.mark.parametrize("mode", MODES)
 def test_law_8_nothing_outlives_a_dropped_executor(mode: str, temp_home: Path) -> None:
     """An executor that is dropped without being shut down takes its workers with it."""
     before = Remains.now(temp_home)
@@ -787,12 +804,18 @@ def test_law_9_contexts_are_kept_apart(
 # ---- 10. any task, any mode ----------------------------------------------------------------------
 
 
+@pytest.fixture
+def at(mode: str, request: pytest.FixtureRequest) -> Any:
+    """The mode by its name, or a cluster, which takes seconds to start."""
+    return request.getfixturevalue(f"warm_{mode}") if mode in ENGINES else mode
+
+
 @pytest.mark.parametrize("kind", KINDS)
-def test_law_10_any_task_in_any_mode(call: Call, mode: str, kind: str) -> None:
+def test_law_10_any_task_in_any_mode(call: Call, at: Any, kind: str) -> None:
     """Whatever can be called without an argument runs in every mode."""
     task = KINDS[kind](sample_tasks.add, sample_tasks.add_async, (1, 2))
 
-    assert [3] == call([task], mode=mode, max_workers=1)
+    assert [3] == call([task], mode=at, max_workers=1)
 
 
 def test_law_10_a_sync_function_is_off_the_loop(call: Call) -> None:
