@@ -170,7 +170,9 @@ def warm_dask() -> Iterator[DaskExecutor]:
 @pytest.fixture(scope="session")
 def warm_ray() -> Iterator[RayExecutor]:
     """Two tasks at a time on a Ray cluster, for the whole session."""
-    with RayExecutor(max_workers=2, init_options={"_node_ip_address": "127.0.0.1"}) as ray:
+    # Ray takes 127.0.0.1 for a name of the machine's other address, but this one for loopback.
+    options = {"_node_ip_address": "127.0.0.2", "num_cpus": 8}
+    with RayExecutor(max_workers=2, init_options=options) as ray:
         _start_all(ray)
         yield ray
 
@@ -282,6 +284,7 @@ WARM = (
     "own",
     "own_processes",
     "at",
+    "cluster",
 )
 
 
@@ -335,6 +338,8 @@ class Remains:
 
 
 _ENGINE_S = re.compile(
+    r".*/pymp-|"  # of a worker of the engine's that was killed
+    r"process .*multiprocessing\.(forkserver|resource_tracker)|"  # of a run inside a task
     r"descriptor \d+ (socket|anon_inode)|thread (Dask|Ray|ray)|process .*(ray::IDLE|/ray/|raylet)"
 )
 

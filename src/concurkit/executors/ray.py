@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import os
 import socket
-import sys
 import threading
 from collections.abc import Callable, Generator, Iterable, Mapping
 from concurrent.futures import Future
@@ -92,9 +91,7 @@ class RayExecutor(ClusterExecutor):
         engine_module("ray", "ray")
         from .cluster._ray import RayEngine
 
-        is_local, end = _connect(address, dict(init_options or {}), workers)
-        if is_local:
-            terms = terms._replace(path=tuple(sys.path))
+        end = _connect(address, dict(init_options or {}), workers)
         try:
             size = workers or _cpus()
             engine = RayEngine(terms, size, dict(actor_options or {}), end)
@@ -120,8 +117,8 @@ def _check_address(address: object) -> None:
 
 def _connect(
     address: str | None, options: dict[str, Any], workers: int | None
-) -> tuple[bool, Callable[[], object]]:
-    """Connect this program to a cluster; whether that is a new one, here, and what undoes it."""
+) -> Callable[[], object]:
+    """Connect this program to a cluster, a new one if need be; returns what undoes it."""
     ray = engine_module("ray", "ray")
     if ray.is_initialized():
         if address is not None or options:
@@ -129,15 +126,15 @@ def _connect(
                 "this program is connected to a Ray cluster already, by ray.init: leave address= "
                 "and init_options= out, or call ray.shutdown() first."
             )
-        return False, _nothing
+        return _nothing
     if address is None and not os.environ.get("RAY_ADDRESS"):
         options = {"num_cpus": workers or default_workers("process"), **options}
         options.setdefault("include_dashboard", False)
         options.setdefault("logging_level", "ERROR")  # it tells of each start and end
-        return True, _Local(options).end
+        return _Local(options).end
     _check_answers(address or os.environ["RAY_ADDRESS"])
     _init(address, options)
-    return False, ray.shutdown
+    return _disconnect
 
 
 def _check_answers(address: str) -> None:
@@ -215,6 +212,10 @@ class _Local:
 
 def _cpus() -> int:
     return max(1, int(engine_module("ray", "ray").cluster_resources().get("CPU", 1)))
+
+
+def _disconnect() -> None:
+    engine_module("ray", "ray").shutdown()
 
 
 def _nothing() -> None:

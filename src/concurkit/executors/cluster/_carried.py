@@ -106,6 +106,18 @@ class CarriedFlight(ProcessFlight):
         return f"task {self.batch.indices[position]} {name}"
 
 
+class Packed:
+    """An initializer that only the process unpickles which it sets up."""
+
+    def __init__(self, name: str, data: bytes) -> None:
+        self.__name__ = name
+        self._data = data
+
+    def __call__(self) -> object:
+        initializer, initargs = loads(self._data)
+        return initializer(*initargs)
+
+
 class Processes(ProcessExecutor):
     """Processes that run batches from elsewhere."""
 

@@ -9,7 +9,6 @@ import logging
 import pickle
 import time
 from collections.abc import Callable, Iterator, Mapping
-from functools import partial
 from queue import Empty, SimpleQueue
 from typing import Any
 
@@ -19,7 +18,7 @@ from ._dask_places import Places
 from ._engine import Engine
 from ._needs import check_versions
 from ._node import tell_node, versions
-from ._wire import LostError, Note, Order, Reply, Terms
+from ._wire import KEPT, RECALL_UNBEGUN, LostError, NeverBegunError, Note, Order, Reply, Terms
 
 # So long, in seconds: to connect; until there is a worker; without a connection to the scheduler;
 # until that answers.
@@ -29,7 +28,9 @@ _CUT_OFF = 2.0
 _ANSWER = 5.0
 
 _LOOK = 0.25
-_LOOK_ROUND = 1.0  # for workers that came later
+_LOOK_ROUND = 0.5  # for workers that came or went
+
+_GONE = "Dask has removed it: it died, perhaps for lack of memory, or can't be reached"
 
 
 class DaskLine:
@@ -40,6 +41,7 @@ class DaskLine:
         self.node = node
         self._engine = engine
         self._news: SimpleQueue[Any] = SimpleQueue()
+        self._is_left = False  # for a worker that has room
 
     def carry(self, order: Order, references: list[Any]) -> Iterator[Note | Reply]:
         """Send a batch, and say what is heard of it."""
@@ -48,30 +50,37 @@ class DaskLine:
             future = engine.submit(self.where, order, references)
             future.add_done_callback(lambda _: news.put(future))
             try:
-                yield from self._follow(future, order.number)
+                yield from self._follow(future, order)
             finally:
                 future.release() if future.done() else future.cancel()
 
-    def _follow(self, future: Any, number: int) -> Iterator[Note | Reply]:
+    def _follow(self, future: Any, order: Order) -> Iterator[Note | Reply]:
+        begun = False
         while True:
             try:
                 said = self._news.get(timeout=_LOOK)
             except Empty:
                 self._engine.check_connection()
-                if self.where in self._engine.gone:
-                    raise LostError(self._engine.gone[self.where]) from None
+                if self._engine.is_gone(self.where):
+                    raise LostError(_GONE) from None
+                if not begun and self.is_crowded():  # it waits here, and elsewhere it need not
+                    self.tell(order.seat, order.number, RECALL_UNBEGUN, -1)
                 continue
             if isinstance(said, str):
                 raise LostError(said)
             if said is future:
                 yield self._result(future)
                 return
-            if isinstance(said, tuple) and said[0] == number:
+            if isinstance(said, tuple) and said[0] == order.number:
+                begun = True
                 yield Note(*said[1])
 
     def _result(self, future: Any) -> Reply:
         try:
             reply = future.result(timeout=None)
+        except NeverBegunError:
+            self._engine.forget(self.where)
+            raise
         except LostError:
             raise
         except Exception as error:
@@ -91,13 +100,18 @@ class DaskLine:
 
     def is_crowded(self) -> bool:
         """Whether another worker would take batches sooner."""
-        return self._engine.has_room_elsewhere(self.where)
+        self._is_left = self._is_left or self._engine.has_room_elsewhere(self.where)
+        return self._is_left
 
     def tell(self, seat: str, number: int, what: int, position: int) -> None:
         """Ask something of a batch under way."""
-        self._engine.call_on(
-            self.where, tell_node, self._engine.token, seat, number, what, position
-        )
+        engine = self._engine
+
+        def answered(ahead: object) -> None:
+            if ahead is True:  # it is told, since no batch is there to tell it
+                self.hear(number, Note(KEPT))
+
+        engine.call_on(answered, self.where, tell_node, engine.token, seat, number, what, position)
 
     def cut(self) -> None:
         """Wait for this worker no more."""
@@ -124,7 +138,6 @@ class DaskEngine(Engine):
     ) -> None:
         super().__init__()
         self.token = terms.token
-        self.gone: dict[str, str] = {}  # workers that were lost, and why
         self._client = client
         self._options = options
         self._places = places
@@ -185,33 +198,47 @@ class DaskEngine(Engine):
 
     def _free_worker(self) -> str | None:
         """Takes a place at a worker, if there is any."""
-        threads = self._threads()
+        threads = self._look()
         with self._lock:
-            for address in self.gone.keys() & threads.keys():  # another worker came there
-                for known in (self.gone, self._nodes, self._leases):
-                    known.pop(address, None)
             if not threads:
                 return None
-            self._known = threads
             address = min(threads, key=lambda one: self._seats.get(one, 0) / threads[one])
             self._seats[address] = self._seats.get(address, 0) + 1
             return address
 
     def has_room_elsewhere(self, address: str) -> bool:
         """Whether batches wait at this worker for its threads, and would not at another."""
+        threads = self._seen_lately()
+        with self._lock:
+            crowded = self._seats[address] > threads.get(address, 0)
+            return crowded and any(self._seats.get(one, 0) < threads[one] for one in threads)
+
+    def is_gone(self, address: str) -> bool:
+        """Whether there is no such worker any more."""
+        return address not in self._seen_lately()
+
+    def _seen_lately(self) -> dict[str, int]:
+        """What `_look` gave, not long ago."""
         now = time.monotonic()
         with self._lock:
-            crowded = self._seats[address] > self._known.get(address, 0)
-            if not crowded or now - self._looked < _LOOK_ROUND:
-                return False
-            self._looked = now
-        try:
-            threads = self._threads()
-        except LostError:  # which shows elsewhere too
-            return False
+            due = now - self._looked > _LOOK_ROUND
+        return self._look() if due else self._known
+
+    def _look(self) -> dict[str, int]:
+        """How many threads each worker has; those that are gone are forgotten."""
+        threads = self._threads()
         with self._lock:
-            self._known = threads
-            return any(self._seats.get(one, 0) < count for one, count in threads.items())
+            self._looked, self._known = time.monotonic(), threads
+            gone = self._nodes.keys() - threads.keys()
+        for address in gone:
+            self.forget(address)
+        return threads
+
+    def forget(self, address: str) -> None:
+        """The worker at *address* is gone; another may come there."""
+        with self._lock:
+            self._nodes.pop(address, None)
+            self._leases.pop(address, None)
 
     def _threads(self) -> dict[str, int]:
         """How many threads each worker has, of those that may be used."""
@@ -229,7 +256,6 @@ class DaskEngine(Engine):
         """Which process has that address, once it is known to fit."""
         known = self._nodes.get(address)
         if known is None:
-            self._client.subscribe_topic(address, partial(self._heard_of_worker, address))
             try:
                 found = self._client.run(versions, workers=[address], on_error="return")
             except OSError as error:
@@ -274,12 +300,15 @@ class DaskEngine(Engine):
         """While a batch is under way, *line* is told of it."""
         return _Listening(self._lines, order.seat, line)
 
-    def call_on(self, address: str, fn: Callable[..., Any], *args: Any) -> None:
-        """Call a function in a worker, beside its tasks; nobody waits for it."""
+    def call_on(
+        self, answered: Callable[[Any], None], address: str, fn: Callable[..., Any], *args: Any
+    ) -> None:
+        """Call a function in a worker, beside its tasks; nobody waits for what it gives."""
 
         async def call() -> None:
             try:
-                await self._client.run(fn, *args, workers=[address], on_error="ignore")
+                found = await self._client.run(fn, *args, workers=[address], on_error="ignore")
+                answered(found.get(address))
             except Exception:  # it is gone, which shows elsewhere too
                 logging.getLogger("concurkit").debug("no answer from %s", address, exc_info=True)
 
@@ -308,27 +337,15 @@ class DaskEngine(Engine):
         if line is not None:
             line.hear(told["number"], told["note"])
 
-    def _heard_of_worker(self, address: str, event: Any) -> None:
-        _, told = event
-        if isinstance(told, dict) and told.get("action") == "remove-worker":
-            self.gone[address] = (
-                "Dask has removed it: it died, perhaps for lack of memory, or can't be reached"
-            )
-            for line in list(self._lines.values()):
-                if line.where == address:
-                    line.fail(self.gone[address])
-
     # ---- the end --------------------------------------------------------------------------------
 
     def _end(self) -> None:
         client = self._client
         try:
             if client.status == "running":
-                alive = [one for one in self._nodes if one not in self.gone]
-                if alive:
+                if alive := list(self._nodes):
                     client.run(end, self.token, workers=alive, on_error="ignore")
-                for topic in (self._topic, *self._nodes):
-                    client.unsubscribe_topic(topic)
+                client.unsubscribe_topic(self._topic)
                 self._leases.clear()
         finally:
             self._ends()

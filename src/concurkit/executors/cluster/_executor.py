@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import platform
+import sys
 import weakref
 from collections.abc import Callable, Iterable, Sequence
 from contextvars import ContextVar
@@ -10,6 +12,7 @@ from typing import Any
 from ..._arguments import variables
 from ..._batch import Batch, Job, Stopped
 from ..._inner_threads import InnerThreads
+from ..._task import name_of
 from .._flight import Claim, Flight, Tell
 from .._pool import Crew, PoolExecutor
 from ..process._plan import Plan
@@ -89,4 +92,6 @@ def check_terms(
         "max_memory_per_child": plan.max_memory,
         "inner_threads": plan.inner,
     }
-    return Terms(token, size, options, plan.setup), variables(propagate)
+    name = "" if initializer is None else name_of(initializer)
+    terms = Terms(token, size, options, plan.setup, name, platform.node(), tuple(sys.path))
+    return terms, variables(propagate)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import platform
 import sys
 import threading
 from collections.abc import Callable, Iterator, Sequence
@@ -13,8 +14,7 @@ from uuid import uuid4
 from ..._batch import Job, Report, clock
 from ..._version import __version__
 from .._flight import Ended, GaveBack, Still, Unfit
-from .._pickling._pickle import loads
-from ._carried import CarriedFlight, Logged, Processes
+from ._carried import CarriedFlight, Logged, Packed, Processes
 from ._reports import packed, refused
 from ._wire import (
     ABANDON,
@@ -31,6 +31,7 @@ from ._wire import (
     TASKS,
     TIMED,
     LostError,
+    NeverBegunError,
     Note,
     Order,
     Reply,
@@ -61,9 +62,10 @@ class Node:
 
     def __init__(self, terms: Terms, size: int, where: str) -> None:
         options: dict[str, Any] = dict(terms.options)
-        sys.path.extend(place for place in terms.path if place not in sys.path)
+        if terms.host == platform.node():  # what the caller can import can be imported here
+            sys.path.extend(place for place in terms.path if place not in sys.path)
         if terms.setup:
-            options["initializer"], options["initargs"] = loads(terms.setup)
+            options["initializer"] = Packed(terms.initializer, terms.setup)
         self._processes = Processes(size, **options)
         self._size = size
         self._where = where
@@ -86,6 +88,8 @@ class Node:
             lots: its large buffers, in the order of `order.lots`.
             wanted: whether anybody waits for it still.
         """
+        if order.node != ME:
+            raise NeverBegunError("the worker that was to run this batch is gone")
         news: SimpleQueue[Any] = SimpleQueue()
         flight = self._begin(order, lots, news)
         if flight is None:
@@ -103,9 +107,9 @@ class Node:
         """Give a batch to a process; None if it was taken back before."""
         key = (order.seat, order.number)
         with self._lock:
-            if order.node != ME or order.number <= self._last.get(order.seat, 0):
-                # An engine may repeat a call whose worker it has lost; tasks run once.
-                raise LostError("the worker that was to run this batch is gone")
+            # An engine may repeat a call whose worker it has lost; tasks run once.
+            if order.number <= self._last.get(order.seat, 0):
+                raise LostError("the batch was here before")
             self._last[order.seat] = order.number
             if key in self._unwanted:
                 self._unwanted.discard(key)
@@ -185,20 +189,25 @@ class Node:
 
     # ---- what is asked of a batch, from any thread ----------------------------------------------
 
-    def tell(self, seat: str, number: int, what: int, position: int) -> None:
-        """Take tasks back, or stop one; the answer comes with the batch."""
+    def tell(self, seat: str, number: int, what: int, position: int) -> bool:
+        """Take tasks back, or stop one; the answer comes with the batch.
+
+        True if it had not come here yet, and will not run.
+        """
         with self._lock:
             flight = self._batches.get((seat, number))
             if flight is None:
-                if what != STOP and number > self._last.get(seat, 0):
+                ahead = what != STOP and number > self._last.get(seat, 0)
+                if ahead:
                     self._unwanted.add((seat, number))
-                return
+                return ahead
         if what in (RECALL, RECALL_UNBEGUN):
             flight.recall(what == RECALL_UNBEGUN)
         elif what == STOP:
             flight.stop(position)
         elif what == ABANDON:
             flight.give_up(position)
+        return False
 
     def end(self) -> None:
         """End the processes, whatever they do."""
@@ -239,11 +248,10 @@ def node_for(terms: Terms, size: int, where: str) -> Node:
         return node
 
 
-def tell_node(token: str, seat: str, number: int, what: int, position: int) -> None:
+def tell_node(token: str, seat: str, number: int, what: int, position: int) -> bool:
     """Ask something of a batch here; see `Node.tell`."""
     node = _nodes.get(token)
-    if node is not None:
-        node.tell(seat, number, what, position)
+    return node is not None and node.tell(seat, number, what, position)
 
 
 def end_node(token: str) -> None:

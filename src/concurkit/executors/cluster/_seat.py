@@ -11,7 +11,7 @@ from .._pool import Crew
 from ._engine import Engine, Line
 from ._flight import ClusterFlight
 from ._reports import opened
-from ._wire import CrowdedError, LostError, Note, Order
+from ._wire import CrowdedError, LostError, NeverBegunError, Note, Order
 
 
 class ClusterSeat:
@@ -112,19 +112,26 @@ class ClusterSeat:
             return True
         self._sent += 1
         try:
-            self._carry(line, order, flight)
+            return self._carry(line, order, flight)
+        except NeverBegunError:
+            self._crew.lost(self)
+            flight.put_back()
+            return False
         except LostError as error:
             self._crew.count_stillborn(stillborn=False)
             self._crew.lost(self)
             flight.lost(f"{self.name} ({line.where}) is lost: {error}")
             return False
-        return True
 
-    def _carry(self, line: Line, order: Order, flight: ClusterFlight) -> None:
+    def _carry(self, line: Line, order: Order, flight: ClusterFlight) -> bool:
+        """Follow a batch to its end; whether this seat can take another."""
         for said in line.carry(order, flight.cargo.references):
             if isinstance(said, Note):
                 flight.noted(said)
-                continue
+                if not flight.over:
+                    continue
+                self._crew.freed(self)  # all of it was given back
+                return True
             outcome = opened(said, flight.sent)
             self._crew.count_stillborn(stillborn=False)
             if isinstance(outcome, ConcurkitError):
@@ -132,7 +139,7 @@ class ClusterSeat:
             else:
                 self._crew.freed(self)
             flight.landed(outcome)
-            return
+            return not isinstance(outcome, ConcurkitError)
         raise LostError("it gave no answer")
 
     def _refuse(self, flight: ClusterFlight, error: ConcurkitError) -> None:

@@ -19,14 +19,18 @@ class Terms(NamedTuple):
         size: how many processes a node has; None is as many as its worker has threads.
         options: what else `ProcessExecutor` takes.
         setup: the initializer and its arguments, pickled; empty if there is none.
-        path: where modules are looked for, if the nodes are on the caller's machine.
+        initializer: its name.
+        host: the caller's machine, and
+        path: where modules are looked for there.
     """
 
     token: str
     size: int | None
     options: dict[str, Any]
     setup: bytes
-    path: tuple[str, ...] = ()
+    initializer: str
+    host: str
+    path: tuple[str, ...]
 
 
 class Order(NamedTuple):
@@ -115,3 +119,7 @@ class LostError(Exception):
 
 class CrowdedError(LostError):
     """There is no room for one more now, and others of the same executor are at work."""
+
+
+class NeverBegunError(LostError):
+    """A batch came to another worker than it was meant for, and none of it has run."""
