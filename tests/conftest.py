@@ -158,7 +158,7 @@ def warm_dask() -> Iterator[DaskExecutor]:
             n_workers=2,
             threads_per_worker=1,
             host="127.0.0.1",
-            dashboard_address=None,
+            dashboard_address="127.0.0.1:0",
             silence_logs=logging.CRITICAL,
         ) as cluster,
         DaskExecutor(cluster) as dask,

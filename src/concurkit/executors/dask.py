@@ -17,7 +17,10 @@ from .._task import shown
 from ..exceptions import ModeUnavailableError
 from .cluster._dask_places import split
 from .cluster._executor import ClusterExecutor, check_terms
-from .cluster._needs import engine_module
+from .cluster._needs import ANSWER, check_listens, engine_module
+
+# What Dask serves of its state: for this machine only, and at any port.
+_QUIET_SERVER = {"dashboard": False, "dashboard_address": "127.0.0.1:0"}
 
 
 class DaskExecutor(ClusterExecutor):
@@ -113,15 +116,15 @@ def _connect(cluster: Any, security: Any, workers: int | None) -> tuple[Any, Cal
 
 def _client_of(cluster: Any, security: Any) -> Any:
     distributed = engine_module("distributed", "dask")
-    from .cluster._dask import CONNECT
-
     if not isinstance(cluster, str) and not hasattr(cluster, "scheduler_address"):
         raise TypeError(
             f"cluster is {shown(cluster)}; it must be the address of a scheduler, as in "
             "'tcp://10.0.0.1:8786', a distributed.Client, a cluster object of Dask's, or None."
         )
+    if isinstance(cluster, str):
+        check_listens(cluster, "Dask scheduler")
     try:
-        return distributed.Client(cluster, security=security, timeout=CONNECT, set_as_default=False)
+        return distributed.Client(cluster, security=security, timeout=ANSWER, set_as_default=False)
     except (OSError, TypeError, ValueError) as error:
         raise ModeUnavailableError(
             f"no Dask scheduler can be used at {shown(cluster)} ({type(error).__name__}: {error}). "
@@ -150,7 +153,7 @@ def _local(workers: int) -> tuple[Any, Callable[[], object]]:
             processes=False,  # Dask's own would run the program's main file again
             memory_limit=None,
             local_directory=place.name,
-            dashboard_address=None,
+            scheduler_kwargs=_QUIET_SERVER,
             silence_logs=logging.CRITICAL,
         )
         undo.callback(cluster.close)

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import socket
 import threading
 from collections.abc import Callable, Generator, Iterable, Mapping
 from concurrent.futures import Future
@@ -19,10 +18,9 @@ from .._inner_threads import InnerThreads
 from .._task import shown
 from ..exceptions import ModeUnavailableError
 from .cluster._executor import ClusterExecutor, check_terms
-from .cluster._needs import engine_module
+from .cluster._needs import ANSWER, check_listens, engine_module
 
 _TRIES = "RAY_gcs_server_port_wait_time_s"
-_ANSWER = 5  # seconds that a head has to answer
 
 
 class RayExecutor(ClusterExecutor):
@@ -132,23 +130,9 @@ def _connect(
         options.setdefault("include_dashboard", False)
         options.setdefault("logging_level", "ERROR")  # it tells of each start and end
         return _Local(options).end
-    _check_answers(address or os.environ["RAY_ADDRESS"])
+    check_listens(address or os.environ["RAY_ADDRESS"], "Ray cluster")
     _init(address, options)
     return _disconnect
-
-
-def _check_answers(address: str) -> None:
-    """Raise if nobody listens at *address*; Ray itself would ask again and again."""
-    host, _, port = address.rpartition(":")
-    if not host or not port.isdigit():
-        return  # "auto", which Ray finds or not, at once
-    try:
-        socket.create_connection((host.strip("[]"), int(port)), _ANSWER).close()
-    except OSError as error:
-        raise ModeUnavailableError(
-            f"no Ray cluster answers at {address} ({error}). Is it the head's address, and is the "
-            "head up? `ray start --head` starts one."
-        ) from error
 
 
 def _init(address: str | None, options: dict[str, Any]) -> None:
@@ -172,7 +156,7 @@ def _asked_few_times() -> Generator[None]:
     if _TRIES in os.environ:
         yield
         return
-    os.environ[_TRIES] = str(_ANSWER)
+    os.environ[_TRIES] = str(ANSWER)
     try:
         yield
     finally:

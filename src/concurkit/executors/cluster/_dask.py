@@ -16,16 +16,13 @@ from ...exceptions import ModeUnavailableError
 from ._dask_node import carry, end, hold
 from ._dask_places import Places
 from ._engine import Engine
-from ._needs import check_versions
+from ._needs import ANSWER, check_versions
 from ._node import tell_node, versions
 from ._wire import KEPT, RECALL_UNBEGUN, LostError, NeverBegunError, Note, Order, Reply, Terms
 
-# So long, in seconds: to connect; until there is a worker; without a connection to the scheduler;
-# until that answers.
-CONNECT = 5.0
+# So long, in seconds: until there is a worker; without a connection to the scheduler;
 _FIRST_WORKER = 30.0
 _CUT_OFF = 2.0
-_ANSWER = 5.0
 
 _LOOK = 0.25
 _LOOK_ROUND = 0.5  # for workers that came or went
@@ -244,7 +241,7 @@ class DaskEngine(Engine):
         """How many threads each worker has, of those that may be used."""
         self.check_connection()
         try:
-            found: dict[str, int] = self._client.nthreads(callback_timeout=_ANSWER)
+            found: dict[str, int] = self._client.nthreads(callback_timeout=ANSWER)
             if self._places:
                 info = self._client.scheduler_info(n_workers=-1)["workers"]
                 found = {one: found[one] for one in found if self._places.fit(one, info)}

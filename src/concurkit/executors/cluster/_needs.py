@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import socket
 from importlib import import_module
 from typing import Any
 
@@ -21,6 +22,26 @@ def engine_module(name: str, mode: str) -> Any:
         raise ModeUnavailableError(
             f"mode {mode!r} needs the package {name}, which can't be imported ({error}): "
             f'pip install "concurkit[{mode}]"'
+        ) from error
+
+
+ANSWER = 5  # seconds that a server has to answer
+
+
+def check_listens(address: str, what: str) -> None:
+    """Raise ModeUnavailableError unless somebody listens at *address*, as far as that can be told.
+
+    The engines themselves would ask again and again, and leave something behind.
+    """
+    scheme, _, place = address.rpartition("://")
+    host, _, port = place.rpartition(":")
+    if scheme not in {"", "tcp", "tls"} or not host or not port.isdigit():
+        return
+    try:
+        socket.create_connection((host.strip("[]"), int(port)), ANSWER).close()
+    except OSError as error:
+        raise ModeUnavailableError(
+            f"no {what} answers at {address} ({error}). Is that its address, and is it up?"
         ) from error
 
 

@@ -100,6 +100,8 @@ class RayLine:
         self._engine.count(-1)
         try:
             _ray.get(self._actor.end.remote(), timeout=_GOODBYE)
+            # In good order too: the temporary folder of its processes goes as it exits.
+            _ray.wait([self._actor.__ray_terminate__.remote()], timeout=_GOODBYE)
         except (_errors.RayError, _errors.GetTimeoutError):  # it is gone, or stuck
             pass
         finally:
