@@ -8,6 +8,7 @@ from collections.abc import Callable, Generator, Iterable, Mapping
 from concurrent.futures import Future
 from contextlib import contextmanager
 from contextvars import ContextVar
+from tempfile import TemporaryDirectory
 from typing import Any
 from uuid import uuid4
 
@@ -19,6 +20,9 @@ from .._task import shown
 from ..exceptions import ModeUnavailableError
 from .cluster._executor import ClusterExecutor, check_terms
 from .cluster._needs import ANSWER, check_listens, engine_module
+
+# Of 107 bytes that a socket's path may have, Ray's own part takes 63.
+_LONGEST = 44
 
 _TRIES = "RAY_gcs_server_port_wait_time_s"
 
@@ -172,6 +176,9 @@ class _Local:
 
     def __init__(self, options: dict[str, Any]) -> None:
         self._options = options
+        self._place = None if "_temp_dir" in options else _short_place()
+        if self._place is not None:  # Ray would leave its logs there
+            self._options["_temp_dir"] = self._place.name
         self._up: Future[None] = Future()
         self._over = threading.Event()
         self._thread = threading.Thread(target=self._live, name="concurkit-ray", daemon=DAEMON)
@@ -192,6 +199,17 @@ class _Local:
         """Leave nothing of it."""
         self._over.set()
         self._thread.join()
+        if self._place is not None:
+            self._place.cleanup()
+
+
+def _short_place() -> TemporaryDirectory[str] | None:
+    """A folder for the servers' files, if their sockets' paths are not too long below it."""
+    place = TemporaryDirectory(prefix="ray-", ignore_cleanup_errors=True)
+    if len(place.name) <= _LONGEST:
+        return place
+    place.cleanup()
+    return None
 
 
 def _cpus() -> int:

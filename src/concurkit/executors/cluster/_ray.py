@@ -93,11 +93,14 @@ class RayLine:
     def cut(self) -> None:
         """Wait for this actor no more."""
         self._is_cut = True
-        _ray.kill(self._actor)
+        if self._engine.is_reachable():
+            _ray.kill(self._actor)
 
     def close(self) -> None:
         """No more batches will come: end the actor, in good order if it lets us."""
         self._engine.count(-1)
+        if not self._engine.is_reachable():  # the actor ends with its head
+            return
         try:
             _ray.get(self._actor.end.remote(), timeout=_GOODBYE)
             # In good order too: the temporary folder of its processes goes as it exits.
@@ -137,6 +140,11 @@ class RayEngine(Engine):
 
     def line(self, is_wanted: Callable[[], bool]) -> RayLine:
         """An actor of its own, as soon as the cluster has room for one."""
+        while not self.is_reachable():
+            self.check_connection()
+            if not is_wanted():
+                raise LostError("nobody waits for it")
+            time.sleep(_LOOK)
         actor: Any = self._host.remote(self._terms)
         asked = actor.hello.remote()
         try:
@@ -172,15 +180,22 @@ class RayEngine(Engine):
     def check_connection(self) -> None:
         """Raise LostError if the cluster's head can't be reached for a while."""
         now = time.monotonic()
+        if self.is_reachable():
+            return
+        since = self._unheard_since
+        if since is not None and now - since > _CUT_OFF:
+            raise LostError(f"Ray's head at {self._head} can't be reached any more")
+
+    def is_reachable(self) -> bool:
+        """Whether the head answers; if not, most calls of Ray's would wait for it."""
+        now = time.monotonic()
         with self._lock:
             due = now - self._tried > _TRY
             if due:
                 self._tried = now
         if due:
             self._unheard_since = None if _listens(self._head) else self._unheard_since or now
-        since = self._unheard_since
-        if since is not None and now - since > _CUT_OFF:
-            raise LostError(f"Ray's head at {self._head} can't be reached any more")
+        return self._unheard_since is None
 
     def count(self, by: int) -> None:
         """So many more actors are at work."""
