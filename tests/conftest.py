@@ -96,13 +96,21 @@ Call: TypeAlias = Callable[..., Any]
 # ---- modes and calls ----------------------------------------------------------------------------
 
 
+# Tests of engines of others that take seconds to start: these files, and what is tried on clusters.
+ENGINE_FILES = {"test_clusters", "test_cluster_programs", "test_cluster_refusals", "test_joblib"}
+
+
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
     """Executors of others and clusters are tried where a thread waits; they can't tell who does."""
     others = re.compile(r"\[.*\b(given|dask|ray)\b.*\]")
+    clusters = re.compile(r"\[.*\b(dask|ray)\b.*\]")
     apart = [item for item in items if others.search(item.name)]
     left_out = {item for item in apart if re.search("asyncio|trio", item.name)}
     config.hook.pytest_deselected(items=[item for item in items if item in left_out])
     items[:] = [item for item in items if item not in left_out]
+    for item in items:
+        if item.path.stem in ENGINE_FILES or clusters.search(item.name):
+            item.add_marker(pytest.mark.engines)
 
 
 @dataclass(frozen=True)
@@ -171,7 +179,11 @@ def warm_dask() -> Iterator[DaskExecutor]:
 def warm_ray() -> Iterator[RayExecutor]:
     """Two tasks at a time on a Ray cluster, for the whole session."""
     # Ray takes 127.0.0.1 for a name of the machine's other address, but this one for loopback.
-    options = {"_node_ip_address": "127.0.0.2", "num_cpus": 8}
+    options = {
+        "_node_ip_address": "127.0.0.2",
+        "num_cpus": 8,
+        "_system_config": {"prestart_worker_first_driver": False},  # eight at once
+    }
     with RayExecutor(max_workers=2, init_options=options) as ray:
         _start_all(ray)
         yield ray

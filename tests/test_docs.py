@@ -7,6 +7,7 @@ import re
 import subprocess
 import sys
 from dataclasses import dataclass
+from importlib.util import find_spec
 from pathlib import Path
 
 import pytest
@@ -37,6 +38,10 @@ class Example:
     code: str
     output: str | None
     any_order: bool
+
+
+# What an example needs in which one of these words stands.
+NEEDS = {'"dask"': "distributed", "DaskExecutor": "distributed", '"ray"': "ray"}
 
 
 def examples() -> list[Example]:
@@ -77,6 +82,9 @@ def run_script(path: Path, seconds: float) -> str:
 
 @pytest.mark.parametrize("example", [pytest.param(e, id=e.where) for e in examples()])
 def test_an_example_of_the_docs_prints_what_the_page_says(example: Example, tmp_path: Path) -> None:
+    for word, package in NEEDS.items():
+        if word in example.code and find_spec(package) is None:
+            pytest.skip(f"this example needs {package}")
     script = tmp_path / "example.py"
     script.write_text(example.code, encoding="utf-8")
 
@@ -123,3 +131,15 @@ def test_the_quickstart_gives_the_same_results_as_plain_loops() -> None:
     printed = run_script(ROOT / "examples" / "quickstart.py", seconds=110)
 
     assert printed.count(" equal\n") == 3
+
+
+@pytest.mark.slow
+@pytest.mark.skipif(find_spec("distributed") is None, reason="needs distributed")
+def test_the_example_of_a_cluster_that_loses_a_worker(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("TMPDIR", str(tmp_path))  # the worker that is killed leaves files
+    printed = run_script(ROOT / "examples" / "cluster.py", seconds=110).splitlines()
+
+    assert printed[1] == "on the cluster: the same"
+    assert printed[2] == "with a worker killed: 11 results kept, 1 lost with it"

@@ -7,6 +7,7 @@ from harness.model import Scenario
 from . import (
     arrays,
     asleep,
+    clusters,
     cold,
     coroutines,
     cpu,
@@ -41,6 +42,7 @@ FILES = (
     hang,
     cold,
     arrays,
+    clusters,
     stream,
     memory,
     imports,

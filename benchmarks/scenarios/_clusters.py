@@ -56,6 +56,28 @@ def dask_unforgiving() -> Iterator[Any]:
         yield client
 
 
+@contextmanager
+def ours_on_dask() -> Iterator[Any]:
+    from concurkit import DaskExecutor
+
+    with dask() as client, DaskExecutor(client) as executor:
+        yield executor
+
+
+@contextmanager
+def ours_on_ray() -> Iterator[Any]:
+    from concurkit import RayExecutor
+
+    with ray(), RayExecutor(max_workers=WORKERS) as executor:
+        yield executor
+
+
+def _ours(executor: Any, function: Function, values: Values) -> Any:
+    from concurkit import Task, run_concurrently
+
+    return run_concurrently(Task.map(function, values), mode=executor)
+
+
 def _ray(pool: Any, function: Function, values: Values) -> Any:
     remote = pool.remote(function)
     return pool.get([remote.remote(value) for value in values])
@@ -83,6 +105,8 @@ def _dask_bag(client: Any, function: Function, values: Values) -> Any:
     )
 
 
+OURS_ON_DASK = Way("concurkit", "DaskExecutor, kept", _ours, ours_on_dask, "ours")
+OURS_ON_RAY = Way("concurkit", "RayExecutor, kept", _ours, ours_on_ray, "ours")
 RAY = Way("ray", "remote for each task", _ray, ray)
 RAY_CHUNKS = Way("ray", "remote for each 1000 tasks", _ray_chunks, ray)
 DASK_MAP = Way("dask client.map", "LocalCluster", _dask_map, dask)

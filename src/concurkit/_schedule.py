@@ -40,9 +40,10 @@ from ._rate import Rate
 from ._waiting import Piece, Waiting
 from .exceptions import RunTimeoutError, TaskCancelledError, TaskTimeoutError
 
-# Fail-fast gives earlier tasks that are nearly done this long, so that of several quick failures
-# the one that a plain for loop would have met first is the one that is raised.
+# Fail-fast gives earlier tasks that are nearly done this long, or as long as so many grains: then
+# of several quick failures the one that a plain for loop would have met first is raised.
 _SETTLE = 0.5
+_SETTLE_GRAINS = 10
 
 # A cancelled coroutine or a killed process has this long to be gone before it is abandoned: the
 # promise is that a timeout is kept within 100 ms.
@@ -492,7 +493,7 @@ class Schedule:
         if bound < 0:
             self._settled_by = None
         elif self._settled_by is None:
-            self._settled_by = now + _SETTLE
+            self._settled_by = now + max(_SETTLE, _SETTLE_GRAINS * self.terms.grain)
 
     def _stop_flight(self, flight: _Flight) -> None:
         if flight.stopping:

@@ -147,15 +147,16 @@ def _local(workers: int) -> tuple[Any, Callable[[], object]]:
     place = TemporaryDirectory(prefix="concurkit-dask-", ignore_cleanup_errors=True)
     with ExitStack() as undo:
         undo.callback(place.cleanup)
-        cluster = distributed.LocalCluster(
-            n_workers=1,
-            threads_per_worker=workers,
-            processes=False,  # Dask's own would run the program's main file again
-            memory_limit=None,
-            local_directory=place.name,
-            scheduler_kwargs=_QUIET_SERVER,
-            silence_logs=logging.CRITICAL,
-        )
+        # For a moment: the scheduler takes no folder as an argument.
+        with engine_module("dask", "dask").config.set({"temporary-directory": place.name}):
+            cluster = distributed.LocalCluster(
+                n_workers=1,
+                threads_per_worker=workers,
+                processes=False,  # Dask's own would run the program's main file again
+                memory_limit=None,
+                scheduler_kwargs=_QUIET_SERVER,
+                silence_logs=logging.CRITICAL,
+            )
         undo.callback(cluster.close)
         client = distributed.Client(cluster, set_as_default=False)
         undo.callback(client.close)
