@@ -3,6 +3,7 @@
 import logging
 import os
 import tempfile
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any
@@ -61,6 +62,7 @@ def ours_on_dask() -> Iterator[Any]:
     from concurkit import DaskExecutor
 
     with dask() as client, DaskExecutor(client) as executor:
+        _warm(executor)
         yield executor
 
 
@@ -69,7 +71,14 @@ def ours_on_ray() -> Iterator[Any]:
     from concurkit import RayExecutor
 
     with ray(), RayExecutor(max_workers=WORKERS) as executor:
+        _warm(executor)
         yield executor
+
+
+def _warm(executor: Any) -> None:
+    """Start the processes there, as those of the engines are started."""
+    for future in [executor.submit(time.sleep, 0.3) for _ in range(WORKERS)]:
+        future.result()
 
 
 def _ours(executor: Any, function: Function, values: Values) -> Any:

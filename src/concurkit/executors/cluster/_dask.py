@@ -16,7 +16,7 @@ from ...exceptions import ModeUnavailableError
 from ._dask_node import carry, end, hold
 from ._dask_places import Places
 from ._engine import Engine
-from ._needs import ANSWER, check_versions
+from ._needs import ANSWER, check_versions, is_reached
 from ._node import tell_node, versions
 from ._wire import KEPT, RECALL_UNBEGUN, LostError, NeverBegunError, Note, Order, Reply, Terms
 
@@ -148,6 +148,7 @@ class DaskEngine(Engine):
         self._leases: dict[str, Any] = {}  # if they are gone, so are the processes there
         self._lines: dict[str, DaskLine] = {}  # by seat
         self._unheard_since: float | None = None
+        self._direct: bool | None = None  # whether data need not go by way of the scheduler
         client.subscribe_topic(self._topic, self._heard)
 
     def threads(self) -> int:
@@ -170,8 +171,10 @@ class DaskEngine(Engine):
             time.sleep(0.05)
 
     def put(self, lot: Any) -> Any:
-        """Scatter a buffer."""
-        return self._client.scatter(lot, hash=False)
+        """Scatter a buffer: straight to a worker, if this machine reaches them all."""
+        if self._direct is None:
+            self._direct = all(is_reached(one) for one in self._look())
+        return self._client.scatter(lot, hash=False, direct=self._direct)
 
     def line(self, is_wanted: Callable[[], bool]) -> DaskLine:
         """The way to the worker that has fewest of our seats for its threads."""

@@ -45,6 +45,19 @@ def check_listens(address: str, what: str) -> None:
         ) from error
 
 
+def is_reached(address: str) -> bool:
+    """Whether somebody listens at an engine's own address, which may be inside this process."""
+    scheme, _, place = address.rpartition("://")
+    host, _, port = place.rpartition(":")
+    if scheme == "inproc":
+        return True
+    try:
+        socket.create_connection((host.strip("[]"), int(port)), 1.0).close()
+    except (OSError, ValueError):
+        return False
+    return True
+
+
 def check_versions(found: Any, where: str) -> str:
     """Which process a node is, by what `versions` gave there.
 

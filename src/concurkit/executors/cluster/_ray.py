@@ -4,14 +4,13 @@ from __future__ import annotations
 
 import os
 import pickle
-import socket
 import time
 from collections.abc import Callable, Iterator, Mapping
 from typing import Any
 
 from ...exceptions import ModeUnavailableError
 from ._engine import Engine
-from ._needs import check_versions, engine_module
+from ._needs import check_versions, engine_module, is_reached
 from ._node import end_node, node_for, tell_node, versions
 from ._wire import CrowdedError, LostError, Note, Order, Reply, Terms
 
@@ -194,7 +193,7 @@ class RayEngine(Engine):
             if due:
                 self._tried = now
         if due:
-            self._unheard_since = None if _listens(self._head) else self._unheard_since or now
+            self._unheard_since = None if is_reached(self._head) else self._unheard_since or now
         return self._unheard_since is None
 
     def count(self, by: int) -> None:
@@ -210,12 +209,3 @@ def _share_of_cpus(workers: int) -> float:
     """What an actor asks for: a CPU, or a part where there are more workers than CPUs."""
     cpus = _ray.cluster_resources().get("CPU", 1.0)
     return 1 if workers <= cpus else max(0.001, int(1000 * cpus / workers) / 1000)
-
-
-def _listens(address: str) -> bool:
-    host, _, port = address.rpartition(":")
-    try:
-        socket.create_connection((host.strip("[]"), int(port)), _TRY).close()
-    except OSError:
-        return False
-    return True
