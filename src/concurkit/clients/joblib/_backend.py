@@ -16,6 +16,7 @@ from typing import Any
 
 from ...exceptions import RemoteTraceback
 from ._call import Call
+from ._ctrl_c import held_back
 from ._places import Choice, Place, check_call
 from ._workers import Workers
 
@@ -164,7 +165,10 @@ class ConcurkitCalls(_joblib.AutoBatchingMixin, _joblib.ParallelBackendBase):  #
 
     def submit(self, func: Callable[[], Any], callback: Any = None) -> Future[Any] | None:
         """Start a batch; *callback* is given its future."""
-        return None if self._call is None else self._call.submit(func, callback)
+        if self._call is None:
+            return None
+        with held_back():
+            return self._call.submit(func, callback)
 
     apply_async = submit  # before joblib 1.5
 
@@ -182,18 +186,21 @@ class ConcurkitCalls(_joblib.AutoBatchingMixin, _joblib.ParallelBackendBase):  #
     def abort_everything(self, ensure_ready: bool = True) -> None:
         """Stop what runs: processes are killed, threads are left to end by themselves."""
         if self._call is not None:
-            self._call.abort()
+            with held_back():
+                self._call.abort()
 
     def stop_call(self) -> None:
         """The call is over."""
         if self._call is not None:
-            self._call.end()
+            with held_back():
+                self._call.end()
 
     def terminate(self) -> None:
         """No call follows: end the workers, unless they are the block's."""
         self.stop_call()
         if self._own is not None:
-            self._own.close()
+            with held_back():
+                self._own.close()
             self._own = None
         self.reset_batch_stats()
 

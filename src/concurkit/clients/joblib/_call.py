@@ -69,7 +69,7 @@ class Call:
         return future
 
     def abort(self) -> None:
-        """Start nothing more, and wait for nothing: what runs is killed, or abandoned on threads."""
+        """Start nothing more, wait for nothing: what runs is killed, or abandoned on threads."""
         with self._lock:
             self._over = True
             flights = list(self._flights.values())
@@ -89,7 +89,7 @@ class Call:
         if executor is not None:
             self._workers.give_back(self._place, executor)
 
-    # ---- one batch --------------------------------------------------------------------------------
+    # ---- one batch ------------------------------------------------------------------------------
 
     def _prepare(self) -> None:
         if self._executor is not None:
@@ -111,10 +111,10 @@ class Call:
 
     def _batch(self, func: Callable[[], Any]) -> Batch:
         """What joblib submits, as one task, known by the first call in it."""
+        calls = getattr(func, "items", None) or [(func,)]
         first = self._count
-        self._count += len(func) if hasattr(func, "__len__") else 1
-        calls = getattr(func, "items", None)
-        task = Task(func) if not calls else Task(func).named(name_of(calls[0][0]))
+        self._count += len(calls)
+        task = Task(func).named(name_of(calls[0][0]))
         return Batch(first, range(first, first + 1), [task], True, 0.0)
 
     def _launch(self, future: Future[Any], batch: Batch) -> None:

@@ -33,7 +33,7 @@ class Workers:
         """An executor for a call there; `give_back` must follow."""
         if not isinstance(place, Made):
             return place.open()
-        self._end(self._others(place))
+        self._end(self._unused(place))  # of another size
         with self._lock:
             kept = self._kept.get(place)
             if kept is None:
@@ -68,15 +68,16 @@ class Workers:
             return
         closing.join(_PATIENCE)
 
-    def _others(self, place: Made) -> list[tuple[Made, Any]]:
-        """Workers as many as a call before wanted, of the kind that this one wants otherwise."""
-        return self._unused(lambda one: one != place and one.mode == place.mode)
-
-    def _unused(self, which: Any = lambda one: True) -> list[tuple[Made, Any]]:
-        """Take out those that no call uses."""
+    def _unused(self, wanted: Made | None = None) -> list[tuple[Made, Any]]:
+        """Take out those that no call uses; for one *wanted*, others of its mode only."""
         with self._lock:
-            places = [one for one, kept in self._kept.items() if which(one) and not kept.users]
-            return [(one, self._kept.pop(one).executor) for one in places]
+            unused = [
+                place
+                for place, kept in self._kept.items()
+                if not kept.users
+                and (wanted is None or (place != wanted and place.mode == wanted.mode))
+            ]
+            return [(place, self._kept.pop(place).executor) for place in unused]
 
     @staticmethod
     def _end(unused: list[tuple[Made, Any]]) -> None:
