@@ -55,8 +55,9 @@ class ConcurkitBackend(_joblib.ParallelBackendBase):  # type: ignore[misc]
         weakref.finalize(self, self.workers.drop).atexit = False
 
     def __reduce__(self) -> tuple[Any, ...]:
-        mode = self._choice.mode or ("thread" if self.nesting_level else None)
-        return _nested, (self.nesting_level, mode)
+        if self._choice.executor is not None:
+            raise TypeError("a joblib backend with an executor can't be sent to another process")
+        return _nested, (self.nesting_level, self._choice.mode, self.inner_max_num_threads)
 
     def effective_n_jobs(self, n_jobs: int | None) -> int:
         """How many jobs run at once where so many are asked for."""
@@ -205,6 +206,6 @@ class ConcurkitCalls(_joblib.AutoBatchingMixin, _joblib.ParallelBackendBase):  #
         self.reset_batch_stats()
 
 
-def _nested(nesting_level: int | None, mode: str | None) -> ConcurkitBackend:
+def _nested(level: int | None, mode: str | None, inner: int | None) -> ConcurkitBackend:
     """In a worker: the backend for calls inside of tasks."""
-    return ConcurkitBackend(nesting_level, mode=mode)
+    return ConcurkitBackend(level, inner, mode=mode)
