@@ -24,6 +24,7 @@ if TYPE_CHECKING:
     from ._stream import Run as Run
     from ._stream import iter_concurrently as iter_concurrently
     from ._task import Task as Task
+    from .clients.joblib import register_joblib_backend as register_joblib_backend
     from .executors.asynchronous import AsyncExecutor as AsyncExecutor
     from .executors.dask import DaskExecutor as DaskExecutor
     from .executors.interpreter import InterpreterExecutor as InterpreterExecutor
@@ -53,6 +54,7 @@ _HOMES = {
     "cpu_count": "._cpus",
     "iter_concurrently": "._stream",
     "per_worker": "._per_worker",
+    "register_joblib_backend": ".clients.joblib",
     "register_mode": "._registry",
     "run_concurrently": "._run",
 }
@@ -79,6 +81,7 @@ __all__ = [
     "exceptions",
     "iter_concurrently",
     "per_worker",
+    "register_joblib_backend",
     "register_mode",
     "run_concurrently",
 ]

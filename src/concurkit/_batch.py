@@ -119,6 +119,7 @@ class Job:
         label: what to call the worker, where its own name would mislead.
         call: runs a function in the caller's own thread, for executors that work there.
         propagate: which of the caller's context variables to take along where not all can be.
+        lent: whether no task may write to large arguments, also where only one is given them.
         kept: room for what an executor prepares once for all batches of the run.
     """
 
@@ -130,6 +131,7 @@ class Job:
         "fn",
         "kept",
         "label",
+        "lent",
         "propagate",
         "share",
         "single",
@@ -149,6 +151,7 @@ class Job:
         label: str = "",
         call: Callable[[Callable[[], Any]], None] | None = None,
         propagate: Sequence[ContextVar[Any]] = (),
+        lent: bool = False,
     ) -> None:
         self.fn: Callable[..., Any] | None = fn
         self.context: Context = context
@@ -160,6 +163,7 @@ class Job:
         self.label: str = label
         self.call: Callable[[Callable[[], Any]], None] | None = call
         self.propagate: Sequence[ContextVar[Any]] = propagate
+        self.lent: bool = lent
         self.kept: dict[str, Any] = {}
 
 

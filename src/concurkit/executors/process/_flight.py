@@ -36,6 +36,16 @@ _LOOKED_THROUGH = 32
 _ids = itertools.count(1)
 
 
+class _Each:
+    """Contains everything."""
+
+    def __contains__(self, _: object) -> bool:
+        return True
+
+
+_EACH = _Each()
+
+
 class ProcessFlight:
     """A batch on a process; collects its results as they come in."""
 
@@ -106,6 +116,8 @@ class ProcessFlight:
     def place(self, repeated: Container[int]) -> None:
         """Copy the buffers that were left out to shared memory; see `Store.place`."""
         assert self._store is not None
+        if self.job.lent:
+            repeated = _EACH
         buffers, self._aside = self._aside, []
         sent = self.job.kept.setdefault("sent", {})
         tasks = self.batch.indices
