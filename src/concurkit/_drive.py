@@ -57,7 +57,6 @@ class Drive:
         input_error: what reading the input raised.
         unfit: why its workers can't be made ready.
         broken: a fault of ours, or a Ctrl-C, that ended it.
-        halted: how it was ended by whoever called it.
     """
 
     def __init__(
@@ -74,7 +73,6 @@ class Drive:
         self.input_error: BaseException | None = None
         self.unfit: ConcurkitError | None = None
         self.broken: BaseException | None = None
-        self.halted: Halt | None = None
         self._launcher = launcher
         self._job = job
         self._source = source
@@ -222,8 +220,7 @@ class Drive:
                 event.error.add_note(f"raised while reading task {position} of the input")
             schedule.input_failed(now)
         elif type(event) is Halt:
-            self.halted = self.halted or event
-            schedule.halt(now, event.patience)
+            self._halt(event, now)
         elif type(event) is Taken:
             schedule.taken(event.results)
         elif type(event) is Still:
@@ -234,6 +231,11 @@ class Drive:
             schedule.drain()
         elif type(event) is Begin:
             schedule.begin(now)
+
+    def _halt(self, event: Halt, now: float) -> None:
+        if self._watch is not None:
+            self._watch.halted(event.error)
+        self.schedule.halt(now, event.patience)
 
     def _land(self, number: int, report: Report, now: float) -> None:
         flight = self.flights.pop(number, None)

@@ -68,7 +68,9 @@ class Watch:
         self._gone: list[Report] = []  # of workers that ended with their batch
         self._retried: dict[int, int] = {}  # how many attempts of a task have failed
         self._started: dict[int, int] = {}  # which attempt of a task was told to have started
-        self._failure: Failed | None = None  # what the run ends with, if the first failure does
+        self._failure: Failed | None = None  # what the run ends with, if a failure ends it
+        self._halted = False
+        self._halt_error: BaseException | None = None
 
     # ---- what the drive sees --------------------------------------------------------------------
 
@@ -99,6 +101,12 @@ class Watch:
         """A batch is back, perhaps without its worker; what came of its tasks is told first."""
         if report.worker and (_crash(report) is not None or self._given_up(report)):
             self._gone.append(report)
+
+    def halted(self, error: BaseException | None) -> None:
+        """Whoever called the run ends it, since *error* was raised there, if any was."""
+        if not self._halted:
+            self._halted = True
+            self._halt_error = error if self._failure is None else None
 
     def settled(self, one: Block | Failed | Retried) -> None:
         """Attempts have ended."""
@@ -203,8 +211,9 @@ class Watch:
 
     def _task_failed(self, failed: Failed, now: float) -> None:
         self._forget((failed.index,))
-        if failed.own and (self._failure is None or failed.index < self._failure.index):
-            self._failure = failed
+        if failed.own and self._terms.fail_fast:
+            if self._failure is None or failed.index < self._failure.index:
+                self._failure = failed
         self._tell(
             TaskEnded(
                 run=self._number,
@@ -270,19 +279,17 @@ class Watch:
         for error in (drive.broken, drive.unfit, drive.input_error):
             if error is not None:
                 return error
-        if self._failure is not None and self._terms.fail_fast:
+        if isinstance(self._halt_error, KeyboardInterrupt):
+            return KeyboardInterrupt(drive.summary())
+        if self._halt_error is not None:
+            return self._halt_error
+        if self._failure is not None:
             return self._failure.error
         schedule = drive.schedule
-        if schedule.unread or schedule.lost > 0:
-            error = schedule.why_cut()
-            if error is not None:
-                return error
-        if drive.halted is None:
-            return None
-        error = drive.halted.error
-        if isinstance(error, KeyboardInterrupt):
-            return KeyboardInterrupt(drive.summary())
-        return error or TaskCancelledError("the run was closed before its end")
+        cut = schedule.why_cut() if schedule.unread or schedule.lost > 0 else None
+        if cut is None and self._halted:
+            return TaskCancelledError("the run was closed before its end")
+        return cut
 
     def _tell(self, *events: Event) -> None:
         """Tell all observers; one that raises hears no more of this run.
