@@ -35,7 +35,19 @@ from concurkit import (
     observers,
     run_concurrently,
 )
-from concurkit.exceptions import RunTimeoutError, TaskCancelledError, TaskTimeoutError
+from concurkit._batch import Report
+from concurkit._endings import Endings
+from concurkit._orders import Terms
+from concurkit._schedule import Schedule
+from concurkit._source import read
+from concurkit._watch import Watch
+from concurkit.exceptions import (
+    InitializerError,
+    RunTimeoutError,
+    TaskCancelledError,
+    TaskTimeoutError,
+    WorkerCrashedError,
+)
 from concurkit.observers import (
     RunEnded,
     RunStarted,
@@ -245,6 +257,32 @@ def run_that_crashes() -> None:
     run_concurrently([Task(sample_tasks.die_or_give, "exit", 0)], mode="process", max_workers=1)
 
 
+@pytest.mark.parametrize("crashed", [True, False])
+def test_a_worker_that_is_lost_with_all_it_had_is_told_after_its_tasks(crashed: bool) -> None:
+    """As when a node of a cluster is gone: its tasks are failures, but not by themselves."""
+    told = Told()
+    error: Exception = WorkerCrashedError("gone") if crashed else TaskCancelledError("no answer")
+    how: Any = None if crashed else "abandoned"
+    failures = [(0, error), (1, error)]
+    report = Report([None] * 2, failures, 1.0, 1.0, [2.0, 2.0], "node 1", how=how, gone=True)
+    schedule = Schedule(Terms(workers=1, chunksize=2, fail_fast=False, strength="killed"))
+    schedule.supply([Task(sample_tasks.nothing)] * 2)
+    schedule.no_more()
+    watch = Watch([told], number=1, mode="dask", terms=schedule.terms, endings=Endings(read([])))
+
+    watch.begin()
+    watch.launched(schedule.orders(0.0), 0.0)  # type: ignore[arg-type]
+    watch.landed(report)
+    schedule.ended(1, report, 2.0)
+    for one in schedule.settled:
+        watch.settled(one)
+    watch.note_losses()
+
+    kinds = [RunStarted, WorkerStarted, TaskEnded, TaskEnded]
+    losses = [WorkerCrashed, WorkerEnded] if crashed else [WorkerEnded]
+    assert [*kinds, *losses] == [type(event) for event in told.events]
+
+
 def test_a_run_that_takes_too_long_says_so(tmp_path: Path) -> None:
     told = Told()
     release = threading.Event()
@@ -400,9 +438,24 @@ def wait_a_little() -> None:
     threading.Event().wait(0.1)
 
 
-def test_a_fault_of_ours_is_told(monkeypatch: pytest.MonkeyPatch) -> None:
-    from concurkit._schedule import Schedule
+def test_an_initializer_that_fails_is_told(mode: str) -> None:
+    told = Told()
 
+    with pytest.raises(InitializerError) as caught:
+        run_concurrently(
+            Task.map(sample_tasks.give, range(5)),
+            mode=mode,
+            max_workers=1,
+            initializer=sample_tasks.fail,
+            initargs=(ValueError,),
+            observers=[told],
+        )
+
+    check_grammar(told)
+    assert caught.value is told.end.error
+
+
+def test_a_fault_of_ours_is_told(monkeypatch: pytest.MonkeyPatch) -> None:
     def fail(*args: Any) -> None:
         raise Trouble("a fault")
 

@@ -149,10 +149,9 @@ class Drive:
 
     @kept_whole
     def await_turn(self) -> None:
-        """Wait until what is being done is done."""
-        if not self.has_turn:
-            with self._turn:
-                pass
+        """Wait until what is being done is done, but not for an observer that takes its time."""
+        if not self.has_turn and self._turn.acquire(timeout=1.0):
+            self._turn.release()
             self._take_turns()  # what was told meanwhile
 
     def summary(self) -> str:

@@ -144,8 +144,12 @@ class Watch:
         stats = drive.count(now - (self._began or now))
         workers = [WorkerEnded(run=self._number, at=at, worker=one) for one in self._workers]
         error = self._why_ended(drive)
-        self._tell(*workers, RunEnded(run=self._number, at=at, stats=stats, error=error))
-        self._observers.clear()
+        self._failure = self._halt_error = None  # their tracebacks may lead here
+        try:
+            self._tell(*workers, RunEnded(run=self._number, at=at, stats=stats, error=error))
+        finally:
+            self._observers.clear()
+            del error
 
     # ---- events of tasks ------------------------------------------------------------------------
 
