@@ -194,11 +194,11 @@ class Drive:
     def _apply(self, event: News, now: float) -> None:
         schedule = self.schedule
         if type(event) is Ended:
-            self._land(event.number, event.report, now)
+            flight = self.flights.pop(event.number, None)
+            if self._watch is not None and flight is not None:  # else it was abandoned before
+                self._watch.landed(event.report)
+            schedule.ended(event.number, event.report, now)
             return
-        if type(event) in (Halt, Drain) and schedule.tally.at_halt is None:
-            # What has ended in batches that are under way.
-            self._partly = sum(flight.look()[0] for flight in self.flights.values())
         if type(event) is Read or type(event) is ReadFailed:
             self._reading = self._drawing = False
         if type(event) is Unfit:
@@ -227,6 +227,7 @@ class Drive:
         elif type(event) is Cut:
             schedule.cut(now, event.why)
         elif type(event) is Drain:
+            self._look_how_far()
             schedule.drain()
         elif type(event) is Begin:
             schedule.begin(now)
@@ -234,13 +235,13 @@ class Drive:
     def _halt(self, event: Halt, now: float) -> None:
         if self._watch is not None:
             self._watch.halted(event.error)
+        self._look_how_far()
         self.schedule.halt(now, event.patience)
 
-    def _land(self, number: int, report: Report, now: float) -> None:
-        flight = self.flights.pop(number, None)
-        if self._watch is not None and flight is not None:  # else it was abandoned before
-            self._watch.landed(report)
-        self.schedule.ended(number, report, now)
+    def _look_how_far(self) -> None:
+        """Note what has ended in batches that are under way."""
+        if self.schedule.tally.at_halt is None:
+            self._partly = sum(flight.look()[0] for flight in self.flights.values())
 
     def _carry_out(self, now: float) -> None:
         schedule = self.schedule
@@ -329,7 +330,7 @@ class Drive:
             elif type(order) is Abandon:
                 report = flight.abandon(order.position)
                 if report is not None:
-                    self._land(order.number, report, clock())
+                    self._apply(Ended(order.number, report), clock())
         self._launch(starts)
         return answered
 
@@ -338,7 +339,7 @@ class Drive:
             return
         behind = [None if s.behind is None else self.flights.get(s.behind) for s in starts]
         pairs = [(start.batch, flight) for start, flight in zip(starts, behind, strict=True)]
-        now = clock() if self._watch is not None else 0.0
+        now = 0.0 if self._watch is None else clock()
         flights = self._launcher.launch(pairs, self._job, self.tell)
         for start, flight in zip(starts, flights, strict=True):
             self.flights[start.batch.number] = flight
