@@ -455,6 +455,23 @@ def test_an_initializer_that_fails_is_told(mode: str) -> None:
     assert caught.value is told.end.error
 
 
+def test_a_run_whose_end_never_came_has_one_before_the_call_returns(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    from concurkit._caller import Caller
+
+    def fail(*args: Any) -> None:
+        raise Trouble("before anything was told")
+
+    monkeypatch.setattr(Caller, "run", fail)
+    told = Told()
+
+    with pytest.raises(Trouble):
+        run_concurrently([sample_tasks.nothing], mode="thread", observers=[told])
+
+    assert [RunStarted, RunEnded] == [type(event) for event in told.events]
+
+
 def test_a_fault_of_ours_is_told(monkeypatch: pytest.MonkeyPatch) -> None:
     def fail(*args: Any) -> None:
         raise Trouble("a fault")
@@ -519,28 +536,58 @@ def test_an_observer_may_ask_how_far_the_run_is_and_cancel_it() -> None:
 
 
 def test_an_observer_can_close_its_run_but_not_read_it() -> None:
-    """It is the run that waits for it."""
+    """It is the run that waits for it, here in a worker's thread."""
     errors: list[BaseException] = []
 
     def read(event: Any) -> None:
-        if isinstance(event, TaskEnded) and not errors:
-            try:
-                while True:
-                    next(run)
-            except RuntimeError as error:
-                errors.append(error)
-            run.close()
+        if threading.current_thread() is threading.main_thread() or errors:
+            return
+        try:
+            while True:
+                next(run)
+        except RuntimeError as error:
+            errors.append(error)
+        with contextlib.suppress(RuntimeError), run:
+            errors.append(AssertionError("it began the run again"))
+        run.close()
 
     told = Told(read)
-    run = iter_concurrently(
-        Task.map(sample_tasks.give, iter(range(1_000))), mode="thread", observers=[told]
-    )
+    tasks = Task.map(sample_tasks.sleep, iter([0.02] * 1_000))
+    run = iter_concurrently(tasks, mode="thread", max_workers=1, observers=[told])
 
     with pytest.raises(TaskCancelledError):
         list(run)
 
     check_grammar(told)
-    assert "an observer of the run can't read it" == str(errors[0])
+    assert ["an observer of the run can't read it"] == [str(error) for error in errors]
+
+
+@pytest.mark.parametrize("in_main", [True, False])
+def test_ctrl_c_in_an_observer_ends_the_run_if_it_can_be_one(
+    caplog: pytest.LogCaptureFixture, in_main: bool
+) -> None:
+    """Signals come to the main thread only; elsewhere it is an error as any other."""
+
+    def fail(event: Any) -> None:
+        if in_main == (threading.current_thread() is threading.main_thread()):
+            raise KeyboardInterrupt
+
+    bad, good = Told(fail), Told()
+
+    def call() -> Any:
+        tasks = Task.map(sample_tasks.sleep, [0.01] * 5)
+        return run_concurrently(tasks, mode="thread", max_workers=1, observers=[bad, good])
+
+    if in_main:
+        with pytest.raises(KeyboardInterrupt):
+            call()
+        assert isinstance(bad.events[-1], RunEnded)
+        assert KeyboardInterrupt is type(good.end.error)
+        assert [] == caplog.records
+    else:
+        assert [None] * 5 == call()
+        check_grammar(good)
+        assert 1 == len(caplog.records)
 
 
 @pytest.mark.filterwarnings("ignore:.*where an event loop runs:RuntimeWarning")
