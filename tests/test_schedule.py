@@ -24,7 +24,18 @@ from concurkit import Retry
 from concurkit._alarms import Alarms
 from concurkit._batch import Report
 from concurkit._lanes import Lanes
-from concurkit._orders import Abandon, Block, Failed, Look, Order, Recall, Start, Stop, Terms
+from concurkit._orders import (
+    Abandon,
+    Block,
+    Failed,
+    Look,
+    Order,
+    Recall,
+    Retried,
+    Start,
+    Stop,
+    Terms,
+)
 from concurkit._schedule import _GRACE, _SETTLE, Schedule
 from concurkit._waiting import Piece, Waiting
 from concurkit.exceptions import (
@@ -145,6 +156,7 @@ _terms = st.builds(
     total_timeout=st.sampled_from([None, None, None, 0.05, 0.5, 3.0]),
     window=st.sampled_from([None, None, 0, 1, 3, 50]),
     complete=st.booleans(),
+    observed=st.booleans(),
 )
 
 
@@ -214,6 +226,7 @@ class Run(RuleBasedStateMachine):
         self.errors: dict[int, list[BaseException]] = {}  # of attempts that are followed by more
         self.waits: dict[int, float] = {}  # when each task that was put off may start
         self.retried = 0
+        self.noted: dict[int, Retried] = {}  # attempts of the latest report that are tried again
         self.lost = 0
         self.never_started = 0
         self.cut_short: type[BaseException] | None = None  # why the run was cut
@@ -464,6 +477,7 @@ class Run(RuleBasedStateMachine):
             for index, error in self.reported.items():
                 if index not in self.settled:
                     self.check_retried(index, error)
+            assert not self.noted
             self.reported = {}
         elif isinstance(event, GaveBack):
             if event.number in self.kept:
@@ -680,6 +694,8 @@ class Run(RuleBasedStateMachine):
         for one in settled:
             if isinstance(one, Failed):
                 self.check_failed(one)
+            elif isinstance(one, Retried):
+                assert self.noted.setdefault(one.index, one) is one
             else:
                 self.check_block(one)
 
@@ -705,9 +721,22 @@ class Run(RuleBasedStateMachine):
         assert wait is not None
         assert index <= self.bound
         self.retried += 1
+        if self.terms.observed:
+            self.check_noted(self.noted.pop(index), error, wait)
         self.waits[index] = self.workers.now + wait
         self.errors.setdefault(index, []).append(error)
         self.workers.restartable.add(index)
+
+    def check_noted(self, noted: Retried, error: BaseException, wait: float) -> None:
+        """What observers are told of an attempt that is followed by another."""
+        assert noted.item.index == noted.index
+        assert noted.attempt == self.workers.attempts[noted.index]
+        assert type(noted.error) is type(error)
+        assert noted.wait == wait
+        assert noted.duration >= 0
+        assert (noted.stopped is None) != isinstance(error, TaskTimeoutError)
+        if self.timed:
+            assert math.isclose(self.workers.begun[noted.index], noted.started, abs_tol=SLACK)
 
     def check_block(self, block: Block) -> None:
         values, failures = block.report.values, block.report.failures

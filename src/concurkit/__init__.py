@@ -10,6 +10,7 @@ if TYPE_CHECKING:
 
     from . import aio as aio
     from . import exceptions as exceptions
+    from . import observers as observers
     from ._batch import check_cancelled as check_cancelled
     from ._cpus import cpu_count as cpu_count
     from ._outcome import Failure as Failure
@@ -58,7 +59,7 @@ _HOMES = {
     "register_mode": "._registry",
     "run_concurrently": "._run",
 }
-_MODULES = ("aio", "exceptions")
+_MODULES = ("aio", "exceptions", "observers")
 
 __all__ = [
     "AsyncExecutor",
@@ -80,6 +81,7 @@ __all__ = [
     "cpu_count",
     "exceptions",
     "iter_concurrently",
+    "observers",
     "per_worker",
     "register_joblib_backend",
     "register_mode",

@@ -202,6 +202,8 @@ def iter_concurrently(
     propagate: Iterable[ContextVar[Any]] = (),
     require_stop: RequireStop | None = None,
     on_error: OnError = "raise",
+    progress: bool = False,
+    observers: Iterable[concurkit.observers.Observer] = (),
     ordered: bool = False,
     buffersize: int | None = None,
 ) -> Run[Any]:
@@ -236,6 +238,9 @@ def iter_concurrently(
         on_error: "raise", the default, stops the run at the first failure, and raises it once
             what had ended was read; "group" leaves failed tasks out and raises all failures at
             the end as one `ExceptionGroup`; "collect" gives an `Outcome` for each task.
+        progress: True shows on stderr how far the run is.
+        observers: objects with `on_event`, which are told what happens in the run, as it happens;
+            see `concurkit.observers`.
         ordered: whether results come in the order of the tasks; by default as tasks end.
         buffersize: how many tasks may be drawn beyond those that run and those that were read, a
             whole number from 1 up. By default as many as there are workers, and up to 4,096 while
@@ -278,6 +283,8 @@ def iter_concurrently(
         propagate=propagate,
         require_stop=require_stop,
         on_error=on_error,
+        progress=progress,
+        observers=observers,
     )
     ordered = flag(ordered, "ordered")
     ahead = 0 if buffersize is None else whole(buffersize, "buffersize", "None to leave it open")

@@ -13,8 +13,8 @@ import anyio.lowlevel
 from ._adrive import AsyncCaller
 from ._caller import PATIENCE
 from ._daemons import DAEMON
-from ._drive import Begin
 from ._engage import Engagement
+from ._news import Begin
 from ._reading import Reading
 from .executors._slots import Slots
 

@@ -20,6 +20,7 @@ from ._worker_loop import finish
 
 if TYPE_CHECKING:
     from ._belongings import Belongings
+    from ._enclosing import RunMark
 
 Stopped: TypeAlias = Literal["cancelled", "killed", "abandoned"]
 """In which way a task was stopped."""
@@ -67,6 +68,7 @@ class Report:
         how: in which way that task was stopped; with none lost, those that failed since they
             were told to end.
         unsure: how many tasks from `len(values)` on may have run without a trace, when `lost`.
+        gone: whether the worker was lost with the whole batch, whose tasks then are failures.
     """
 
     # Written out, as `Job` is: each worker would wait for the import of dataclasses.
@@ -74,6 +76,7 @@ class Report:
         "busy",
         "ends",
         "failures",
+        "gone",
         "how",
         "lost",
         "since",
@@ -93,6 +96,7 @@ class Report:
         lost: BaseException | None = None,
         how: Stopped | None = None,
         unsure: int = 0,
+        gone: bool = False,
     ) -> None:
         self.values: Sequence[Any] = values
         self.failures: Sequence[tuple[int, BaseException]] = failures
@@ -103,6 +107,7 @@ class Report:
         self.lost: BaseException | None = lost
         self.how: Stopped | None = how
         self.unsure: int = unsure
+        self.gone: bool = gone
 
 
 class Job:
@@ -337,10 +342,12 @@ class Inside(NamedTuple):
     Attributes:
         share: how many workers share the machine; 1 outside any task.
         executors: the executors whose workers wait for this code, the outermost first.
+        run: whose task it is, if it is one of a run in this process.
     """
 
     share: int = 1
     executors: tuple[object, ...] = ()
+    run: RunMark | None = None
 
 
 _inside: ContextVar[Inside] = ContextVar("concurkit_inside", default=Inside())  # noqa: B039
@@ -389,11 +396,11 @@ def inside() -> Inside:
     return _inside.get()
 
 
-def task_context(workers: int, executor: object) -> Context:
+def task_context(workers: int, executor: object, run: RunMark | None = None) -> Context:
     """The calling context for tasks of an executor with so many workers that share the machine."""
     context = copy_context()
-    share, executors = inside()
-    context.run(_inside.set, Inside(share * workers, (*executors, executor)))
+    share, executors, _ = inside()
+    context.run(_inside.set, Inside(share * workers, (*executors, executor), run))
     sniffio = sys.modules.get("sniffio")
     if sniffio is not None:  # which loop runs here says nothing of the loop that runs the task
         context.run(sniffio.current_async_library_cvar.set, None)

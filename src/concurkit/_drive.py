@@ -12,12 +12,13 @@ import contextlib
 import threading
 from collections import deque
 from collections.abc import Callable
-from typing import TYPE_CHECKING, Any, NamedTuple, Protocol, TypeAlias
+from typing import TYPE_CHECKING, Any, Protocol
 
 from ._alarm import Alarm
 from ._batch import Batch, Interrupted, Job, Report, clock
 from ._ctrl_c import kept_whole, open_to_it
-from ._orders import Abandon, Look, Order, Reason, Recall, Start, Stop
+from ._news import Begin, Cut, Drain, Halt, News, Read, ReadFailed, Taken, Tick
+from ._orders import Abandon, Look, Order, Recall, Retried, Start, Stop
 from ._schedule import Schedule
 from ._source import Source
 from .exceptions import ConcurkitError, TaskCancelledError
@@ -25,6 +26,7 @@ from .executors._flight import Ended, Flight, GaveBack, Still, Tell, Unfit
 
 if TYPE_CHECKING:
     from ._stats import Stats
+    from ._watch import Watch
 
 
 class Launcher(Protocol):
@@ -35,54 +37,6 @@ class Launcher(Protocol):
     ) -> list[Flight]:
         """Start batches; say by *tell* what becomes of them."""
         ...
-
-
-class Read(NamedTuple):
-    """The caller's thread has read these items."""
-
-    items: list[Any]
-    ended: bool
-
-
-class ReadFailed(NamedTuple):
-    """Reading the input raised."""
-
-    error: BaseException
-
-
-class Halt(NamedTuple):
-    """End the run; abandon what still runs after so many seconds."""
-
-    patience: float | None
-
-
-class Cut(NamedTuple):
-    """End the run; the tasks that this keeps from ending are failures, with this error."""
-
-    why: Reason
-
-
-class Drain(NamedTuple):
-    """Start nothing more; the run ends when what runs has ended."""
-
-
-class Taken(NamedTuple):
-    """So many more results were read."""
-
-    results: int
-
-
-class Begin(NamedTuple):
-    """The run begins."""
-
-
-class Tick(NamedTuple):
-    """The moment has come that the schedule asked to be woken at."""
-
-
-Event: TypeAlias = (
-    Ended | GaveBack | Still | Unfit | Read | ReadFailed | Halt | Cut | Drain | Taken | Begin | Tick
-)
 
 
 class Drive:
@@ -96,6 +50,13 @@ class Drive:
         settle: is given what each block of tasks came to, one call at a time.
         inbox: is given what must run in the caller's thread, which then runs what that returns;
             None when all is over.
+        watch: tells the run's observers; None if it has none.
+
+    Attributes:
+        flights: what is under way, by the numbers of the batches.
+        input_error: what reading the input raised.
+        unfit: why its workers can't be made ready.
+        broken: a fault of ours, or a Ctrl-C, that ended it.
     """
 
     def __init__(
@@ -106,20 +67,22 @@ class Drive:
         source: Source,
         settle: Callable[[Any], None],
         inbox: Callable[[Callable[[], Callable[[], None] | None] | None], None],
+        watch: Watch | None = None,
     ) -> None:
         self.schedule = schedule
         self.input_error: BaseException | None = None
-        self.unfit: ConcurkitError | None = None  # why its workers can't be made ready
+        self.unfit: ConcurkitError | None = None
         self.broken: BaseException | None = None
         self._launcher = launcher
         self._job = job
         self._source = source
         self._settle = settle
         self._inbox = inbox
+        self._watch = watch
         self._events: deque[Any] = deque()
         self._turn = threading.Lock()
         self._owner: int | None = None  # the thread whose turn it is
-        self._flights: dict[int, Flight] = {}
+        self.flights: dict[int, Flight] = {}
         self._reading = False  # the caller's thread was asked to read
         self._drawing = False  # and is at it
         self._wanted = 0
@@ -152,17 +115,23 @@ class Drive:
                 self._owner = None
                 self._turn.release()
 
+    @property
+    def has_turn(self) -> bool:
+        """Whether it is the run that called the calling code, and waits for it."""
+        return self._owner == threading.get_ident()
+
     @kept_whole
     def stats(self, elapsed: float) -> Stats:
         """How far the run has come, *elapsed* seconds after it began; from any thread."""
-        if self._owner == threading.get_ident():  # asked by code that the schedule called
-            return self._count(elapsed)
+        if self.has_turn:  # asked by code that the schedule called
+            return self.count(elapsed)
         with self._turn:
-            stats = self._count(elapsed)
+            stats = self.count(elapsed)
         self._take_turns()  # what was told meanwhile
         return stats
 
-    def _count(self, elapsed: float) -> Stats:
+    def count(self, elapsed: float) -> Stats:
+        """The same, for whoever has the turn."""
         from ._stats import Stats  # few runs are asked
 
         schedule = self.schedule
@@ -178,6 +147,13 @@ class Drive:
             elapsed=elapsed,
         )
 
+    @kept_whole
+    def await_turn(self) -> None:
+        """Wait until what is being done is done, but not for an observer that takes its time."""
+        if not self.has_turn and self._turn.acquire(timeout=1.0):
+            self._turn.release()
+            self._take_turns()  # what was told meanwhile
+
     def summary(self) -> str:
         """How far the run had come when it was ended, in a line."""
         tally = self.schedule.tally
@@ -190,13 +166,21 @@ class Drive:
 
     def close(self) -> None:
         """Leave nothing behind; whatever is told from now on is ignored."""
-        self._over = True
-        self._alarm.close()
+        try:
+            if self._watch is not None and not self._over:  # its end never came
+                with self._turn:
+                    self._over = True
+                    self._watch.end(self)
+        finally:
+            self._over = True
+            self._alarm.close()
 
     # ---- one at a time ------------------------------------------------------------------------
 
     def _work_off(self) -> None:
         events = self._events
+        if self._watch is not None:
+            self._watch.begin()
         while events:
             now = clock()
             while events:
@@ -207,19 +191,18 @@ class Drive:
                 return
             self._alarm.set(self.schedule.wake)
 
-    def _apply(self, event: Event, now: float) -> None:
+    def _apply(self, event: News, now: float) -> None:
         schedule = self.schedule
         if type(event) is Ended:
-            self._flights.pop(event.number, None)
+            flight = self.flights.pop(event.number, None)
+            if self._watch is not None and flight is not None:  # else it was abandoned before
+                self._watch.landed(event.report)
             schedule.ended(event.number, event.report, now)
             return
-        if type(event) in (Halt, Drain) and schedule.tally.at_halt is None:
-            # What has ended in batches that are under way.
-            self._partly = sum(flight.look()[0] for flight in self._flights.values())
         if type(event) is Read or type(event) is ReadFailed:
             self._reading = self._drawing = False
         if type(event) is Unfit:
-            self._flights.pop(event.number, None)
+            self.flights.pop(event.number, None)
             self.unfit = self.unfit or event.error
             schedule.cut(now, _workers_unfit)
             schedule.ended(event.number, Report(), now)
@@ -236,7 +219,7 @@ class Drive:
                 event.error.add_note(f"raised while reading task {position} of the input")
             schedule.input_failed(now)
         elif type(event) is Halt:
-            schedule.halt(now, event.patience)
+            self._halt(event, now)
         elif type(event) is Taken:
             schedule.taken(event.results)
         elif type(event) is Still:
@@ -244,9 +227,21 @@ class Drive:
         elif type(event) is Cut:
             schedule.cut(now, event.why)
         elif type(event) is Drain:
+            self._look_how_far()
             schedule.drain()
         elif type(event) is Begin:
             schedule.begin(now)
+
+    def _halt(self, event: Halt, now: float) -> None:
+        if self._watch is not None:
+            self._watch.halted(event.error)
+        self._look_how_far()
+        self.schedule.halt(now, event.patience)
+
+    def _look_how_far(self) -> None:
+        """Note what has ended in batches that are under way."""
+        if self.schedule.tally.at_halt is None:
+            self._partly = sum(flight.look()[0] for flight in self.flights.values())
 
     def _carry_out(self, now: float) -> None:
         schedule = self.schedule
@@ -254,12 +249,23 @@ class Drive:
             while self._feed():
                 pass
             orders = schedule.orders(now)
-            if schedule.settled:
+            if self._watch is not None:
+                self._show(self._watch)
+            elif schedule.settled:
                 settled, schedule.settled = schedule.settled, []
                 for one in settled:
                     self._settle(one)
             if not orders or not self._obey(orders):
                 return
+
+    def _show(self, watch: Watch) -> None:
+        """Hand on what was settled, and tell of it."""
+        settled, self.schedule.settled = self.schedule.settled, []
+        for one in settled:
+            if not isinstance(one, Retried):
+                self._settle(one)
+            watch.settled(one)
+        watch.note_losses()
 
     def _feed(self) -> bool:
         """Read on, here or in the caller's thread; whether anything was read."""
@@ -312,7 +318,7 @@ class Drive:
             self._launch(starts)
             starts = []
             answered = True
-            flight = self._flights.get(order.number)
+            flight = self.flights.get(order.number)
             if flight is None:
                 continue
             if type(order) is Look:
@@ -324,30 +330,37 @@ class Drive:
             elif type(order) is Abandon:
                 report = flight.abandon(order.position)
                 if report is not None:
-                    del self._flights[order.number]
-                    self.schedule.ended(order.number, report, clock())
+                    self._apply(Ended(order.number, report), clock())
         self._launch(starts)
         return answered
 
     def _launch(self, starts: list[Start]) -> None:
         if not starts:
             return
-        behind = [None if s.behind is None else self._flights.get(s.behind) for s in starts]
+        behind = [None if s.behind is None else self.flights.get(s.behind) for s in starts]
         pairs = [(start.batch, flight) for start, flight in zip(starts, behind, strict=True)]
+        now = 0.0 if self._watch is None else clock()
         flights = self._launcher.launch(pairs, self._job, self.tell)
         for start, flight in zip(starts, flights, strict=True):
-            self._flights[start.batch.number] = flight
+            self.flights[start.batch.number] = flight
+        if self._watch is not None:  # now that the workers are at it
+            self._watch.launched(starts, now)
 
     def _abandon_all(self) -> None:
         """Wait for none of what runs: there is nobody left to take it in."""
-        flights, self._flights = self._flights, {}
+        flights, self.flights = self.flights, {}
         for flight in flights.values():
             with contextlib.suppress(Exception):
                 flight.abandon(-1)
 
     def _finish(self) -> None:
-        if not self._over:
-            self._over = True
+        if self._over:
+            return
+        self._over = True
+        try:
+            if self._watch is not None:
+                self._watch.end(self)
+        finally:
             self._inbox(None)
 
 

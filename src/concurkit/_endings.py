@@ -22,17 +22,21 @@ _short.maxlevel = 3
 
 
 class Endings:
-    """Makes the outcomes of one run's tasks."""
+    """Makes the outcomes of one run's tasks.
+
+    Attributes:
+        epoch: what is added to a moment of the run's clock to make it one of the calendar's.
+    """
 
     def __init__(self, source: Source) -> None:
         self._source = source
-        self._epoch = time.time() - clock()
+        self.epoch = time.time() - clock()
 
     def successes(self, block: Block) -> list[Success[Any] | None]:
         """The outcomes of a block of tasks; None in place of one that failed."""
         from ._outcome import Success  # most runs want values
 
-        report, epoch, items = block.report, self._epoch, block.items
+        report, epoch, items = block.report, self.epoch, block.items
         failed = {position for position, _ in report.failures}
         since = report.since
         outcomes: list[Success[Any] | None] = []
@@ -46,7 +50,7 @@ class Endings:
                         value=value,
                         index=index,
                         key=self._key(index),
-                        name=self._name(items[position]),
+                        name=self.name(items[position]),
                         attempts=block.attempts,
                         started=epoch + since,
                         duration=max(0.0, until - since),
@@ -64,9 +68,9 @@ class Endings:
             error=failed.error,
             index=failed.index,
             key=self._key(failed.index),
-            name=self._name(failed.item),
+            name=self.name(failed.item),
             attempts=failed.attempts,
-            started=self._epoch + failed.started,
+            started=self.epoch + failed.started,
             duration=failed.duration,
             worker=failed.worker,
             stopped=failed.stopped,
@@ -89,7 +93,8 @@ class Endings:
     def _key(self, index: int) -> Any:
         return None if self._source.keys is None else self._source.keys[index]
 
-    def _name(self, item: Any) -> str:
+    def name(self, item: Any) -> str:
+        """The name of a task."""
         fn = self._source.fn
         return name_of(fn) if fn is not None else str(item.name or name_of(item.fn))
 

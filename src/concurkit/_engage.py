@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+import weakref
 from collections.abc import Callable
 from contextlib import AbstractContextManager, nullcontext
-from typing import Any, Protocol
+from typing import TYPE_CHECKING, Any, Protocol
 
 from ._batch import Job, inside, task_context
 from ._cpus import default_workers
 from ._drive import Drive
+from ._enclosing import RunMark
+from ._endings import Endings
 from ._inner_threads import check_can_limit, limit_here, limiting
 from ._options import Options
 from ._orders import Block, Failed, Terms
@@ -24,6 +27,9 @@ from ._schedule import Schedule
 from ._setup import Setup
 from ._source import Source, read
 from ._stopping import check_can_time, check_stop
+
+if TYPE_CHECKING:
+    from ._watch import Watch
 
 Inbox = Callable[[Any], None]
 
@@ -42,6 +48,7 @@ class Collects(Protocol):
     """What takes in what a run's tasks came to."""
 
     keeps_outcomes: bool
+    endings: Endings
 
     def settle(self, one: Block | Failed) -> None:
         """Take in what a block of tasks, or one that failed, came to."""
@@ -234,11 +241,13 @@ class Engagement:
             length=source.length,
             window=window,
             complete=window is None and options.on_error == "collect" and source.length is not None,
+            observed=bool(options.observers),
         )
+        mark = RunMark()
         sharing = 1 if self.mode == "async" else workers
         job = Job(
             source.fn,
-            task_context(sharing, launcher.home),
+            task_context(sharing, launcher.home, mark),
             single=source.single,
             timed=options.timeout is not None or collector.keeps_outcomes,
             fast=options.on_error == "raise" and options.retry is None,
@@ -248,7 +257,17 @@ class Engagement:
             call=call or inbox,
             propagate=(*getattr(launcher, "propagate", ()), *options.propagate),
         )
-        return Drive(Schedule(terms), launcher, job, source, collector.settle, inbox)
+        watch = self._watch(mark, terms, collector.endings) if options.observers else None
+        drive = Drive(Schedule(terms), launcher, job, source, collector.settle, inbox, watch)
+        mark.drive = weakref.ref(drive)
+        return drive
+
+    def _watch(self, mark: RunMark, terms: Terms, endings: Endings) -> Watch:
+        """What tells the observers of the run."""
+        from ._watch import Watch  # few runs have any
+
+        observers = self.options.observers
+        return Watch(observers, number=mark.number, mode=self.mode, terms=terms, endings=endings)
 
     def finish(self, drive: Drive, launcher: Any) -> None:
         """Leave nothing behind of a run that is over; waits for workers to be gone."""

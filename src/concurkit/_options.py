@@ -5,13 +5,14 @@ from __future__ import annotations
 from contextvars import ContextVar
 from typing import TYPE_CHECKING, Any, Literal, NamedTuple, TypeAlias
 
-from ._arguments import per_second, seconds, variables, whole, wrong
+from ._arguments import observing, per_second, seconds, variables, whole, wrong
 from ._inner_threads import InnerThreads, check_inner_threads
 from ._setup import Setup
 from ._task import shown
 
 if TYPE_CHECKING:
     from ._retry import Retry
+    from .observers import Observer
 
 OnError: TypeAlias = Literal["raise", "group", "collect"]
 RequireStop: TypeAlias = Literal["cancel", "kill"]
@@ -35,6 +36,7 @@ class Options(NamedTuple):
     inner_threads: InnerThreads
     propagate: tuple[ContextVar[Any], ...]
     require_stop: RequireStop | None
+    observers: tuple[Observer, ...]
 
     @classmethod
     def check(
@@ -53,6 +55,8 @@ class Options(NamedTuple):
         inner_threads: object,
         propagate: object,
         require_stop: object,
+        progress: object,
+        observers: object,
     ) -> Options:
         """Options from a caller's arguments.
 
@@ -87,7 +91,19 @@ class Options(NamedTuple):
             inner_threads=check_inner_threads(inner_threads),
             propagate=variables(propagate),
             require_stop=stop,
+            observers=_watching(progress, observers),
         )
+
+
+def _watching(progress: object, observers: object) -> tuple[Observer, ...]:
+    """Who is told of the run: the bar, if one is wanted, then the others."""
+    found = observing(observers)
+    if progress is False:
+        return found
+    from .observers.progress import observer_for  # few runs show one
+
+    bar = observer_for(progress)
+    return found if bar is None else (bar, *found)
 
 
 def _policy(retry: object) -> Retry:

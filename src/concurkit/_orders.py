@@ -38,6 +38,20 @@ class Failed(NamedTuple):
     earlier: Sequence[BaseException] = ()
 
 
+class Retried(NamedTuple):
+    """An attempt that failed, after which the task is tried again, *wait* seconds later."""
+
+    index: int  # type: ignore[assignment]  # as above
+    item: Any
+    error: BaseException
+    started: float
+    duration: float
+    worker: str
+    stopped: Stopped | None
+    attempt: int
+    wait: float
+
+
 @final
 class Start(NamedTuple):
     """Start this batch on a free worker, or on the worker that has batch *behind*, after it."""
@@ -100,6 +114,7 @@ class Terms(NamedTuple):
         window: how many tasks may be drawn beyond those that were read (`taken`), besides one
             for each worker; 0 leaves it to the schedule, None is no limit.
         complete: whether a run that is cut short accounts for the tasks that it never drew, too.
+        observed: whether attempts that are followed by others are settled, too (`Retried`).
     """
 
     workers: int
@@ -116,6 +131,7 @@ class Terms(NamedTuple):
     length: int | None = None
     window: int | None = None
     complete: bool = False
+    observed: bool = False
 
 
 class Tally:

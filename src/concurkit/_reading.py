@@ -13,8 +13,9 @@ from typing import Any
 
 from ._arrivals import Arrivals
 from ._batch import clock
-from ._drive import Cut, Drive, Halt, Taken
+from ._drive import Drive
 from ._engage import Engagement
+from ._news import Cut, Halt, Taken
 from ._stats import Stats
 from .exceptions import TaskCancelledError
 
@@ -94,6 +95,11 @@ class Reading(ABC):
         """Refuse a child that was forked while the run was open: it has none of its threads."""
         if os.getpid() != self.home:
             raise RuntimeError("this run belongs to the process that it was started in")
+
+    @property
+    def has_turn(self) -> bool:
+        """Whether it is the run that called the calling code, an observer say, and waits for it."""
+        return self.drive is not None and self.drive.has_turn
 
     def halt(self, patience: float | None) -> None:
         """End the run, whose results nobody wants any more."""

@@ -30,6 +30,7 @@ from ._orders import (
     Question,
     Reason,
     Recall,
+    Retried,
     Start,
     Stop,
     Tally,
@@ -75,7 +76,7 @@ class Schedule:
     def __init__(self, terms: Terms) -> None:
         self.terms = terms
         self.tally = Tally()
-        self.settled: list[Block | Failed] = []
+        self.settled: list[Block | Failed | Retried] = []
         self.unread = False  # the run was cut before the end of its input
         self.never_started = 0  # of those that were lost
         self.lost = 0  # tasks that the run's being cut kept from ending
@@ -431,11 +432,14 @@ class Schedule:
                 self.tally.ended -= 1
                 self.tally.retried += 1
                 self._waiting.put_off(index, item, now + wait)
+                if self.terms.observed:
+                    since, took = _span(report, position, now)
+                    attempt = self._attempts.number(index, returned=False) - 1
+                    self.settled.append(
+                        Retried(index, item, error, since, took, report.worker, how, attempt, wait)
+                    )
                 return
-        ends = report.ends
-        since = ends[position - 1] if 0 < position <= len(ends) else report.since
-        until = ends[position] if position < len(ends) else now
-        took = max(0.0, until - since)
+        since, took = _span(report, position, now)
         earlier = self._attempts.earlier(index)
         attempts = len(earlier) + 1
         self.tally.failed += 1
@@ -505,3 +509,11 @@ class Schedule:
         if not flight.recalled:
             flight.recalled = True
             self._questions.append(Recall(flight.batch.number, unbegun=False))
+
+
+def _span(report: Report, position: int, now: float) -> tuple[float, float]:
+    """When the task at *position* of a batch started, and how long it took."""
+    ends = report.ends
+    since = ends[position - 1] if 0 < position <= len(ends) else report.since
+    until = ends[position] if position < len(ends) else now
+    return since, max(0.0, until - since)

@@ -68,6 +68,7 @@ class Run(Iterator[R_co]):
             raise
 
     def __enter__(self) -> Self:
+        self._refuse_own()
         with self._lock:
             if self._reader is None:
                 self._reader = threading.get_ident()
@@ -117,8 +118,8 @@ class Run(Iterator[R_co]):
             return
         self._closed = self._closed or not self._reading.over
         self._reading.halt(patience)
-        if self._reader == threading.get_ident():  # the run's own input or task: it ends by itself
-            return
+        if self._reader == threading.get_ident() or self._reading.has_turn:
+            return  # the run's own input, task or observer: it ends by itself
         with self._lock:
             self._begun = True
             self._reading.join()
@@ -130,6 +131,11 @@ class Run(Iterator[R_co]):
             self._close(PATIENCE)
             self._reading.sum_up(interrupt)
 
+    def _refuse_own(self) -> None:
+        """Refuse an observer of the run, which the run waits for."""
+        if self._reading.has_turn:
+            raise RuntimeError("an observer of the run can't read it")
+
     def _begin(self) -> None:
         self._reading.check_home()
         if not self._begun:
@@ -137,6 +143,7 @@ class Run(Iterator[R_co]):
             self._reading.begin()
 
     def _wait(self) -> R_co:
+        self._refuse_own()
         with self._lock:
             if self._reader is not None:  # this thread, or it would not have the lock
                 raise RuntimeError("the run's own input or serial task can't read the run")
@@ -157,7 +164,7 @@ class Run(Iterator[R_co]):
 
     def _report(self) -> None:
         """Let the run go on while there are results to read."""
-        if not self._lock.acquire(blocking=False):
+        if self._reading.has_turn or not self._lock.acquire(blocking=False):
             return
         try:
             if self._reader is None:
@@ -227,6 +234,8 @@ def iter_concurrently(
     propagate: Iterable[ContextVar[Any]] = (),
     require_stop: RequireStop | None = None,
     on_error: OnError = "raise",
+    progress: bool = False,
+    observers: Iterable[concurkit.observers.Observer] = (),
     ordered: bool = False,
     buffersize: int | None = None,
 ) -> Run[Any]:
@@ -260,6 +269,9 @@ def iter_concurrently(
         on_error: "raise", the default, stops the run at the first failure, and raises it once
             what had ended was read; "group" leaves failed tasks out and raises all failures at
             the end as one `ExceptionGroup`; "collect" gives an `Outcome` for each task.
+        progress: True shows on stderr how far the run is.
+        observers: objects with `on_event`, which are told what happens in the run, as it happens;
+            see `concurkit.observers`.
         ordered: whether results come in the order of the tasks; by default as tasks end.
         buffersize: how many tasks may be drawn beyond those that run and those that were read, a
             whole number from 1 up. By default as many as there are workers, and up to 4,096 while
@@ -296,6 +308,8 @@ def iter_concurrently(
         propagate=propagate,
         require_stop=require_stop,
         on_error=on_error,
+        progress=progress,
+        observers=observers,
     )
     ordered = flag(ordered, "ordered")
     ahead = 0 if buffersize is None else whole(buffersize, "buffersize", "None to leave it open")

@@ -9,8 +9,8 @@ from typing import Any
 
 from ._caller import PATIENCE, Caller
 from ._daemons import DAEMON
-from ._drive import Begin
 from ._engage import Engagement
+from ._news import Begin
 from ._reading import Reading
 from ._worker_loop import close_loop, has_loop
 from .executors import _exit

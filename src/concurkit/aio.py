@@ -351,6 +351,8 @@ async def run_concurrently(
     propagate: Iterable[ContextVar[Any]] = (),
     require_stop: RequireStop | None = None,
     on_error: OnError = "raise",
+    progress: bool = False,
+    observers: Iterable[concurkit.observers.Observer] = (),
 ) -> Any:
     """Run tasks at the same time, without blocking the event loop, and return what they return.
 
@@ -392,6 +394,9 @@ async def run_concurrently(
         on_error: "raise", the default, stops the run at the first failure and raises that task's
             own exception; "group" runs everything, then raises all failures as one
             `ExceptionGroup`; "collect" gives an `Outcome` in place of each value.
+        progress: True shows on stderr how far the run is.
+        observers: objects with `on_event`, which are told what happens in the run, as it happens;
+            see `concurkit.observers`.
 
     Returns:
         The values in the order of the tasks: a tuple for a tuple, a dict with the same keys for a
@@ -431,6 +436,8 @@ async def run_concurrently(
         propagate=propagate,
         require_stop=require_stop,
         on_error=on_error,
+        progress=progress,
+        observers=observers,
     )
     engagement = Engagement(tasks, options, inline=False)
     del tasks  # a generator is closed when the run is over, not when its error is forgotten

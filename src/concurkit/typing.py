@@ -94,6 +94,8 @@ class RunOptions(TypedDict, total=False):
     inner_threads: InnerThreads
     propagate: Iterable[ContextVar[Any]]
     require_stop: RequireStop | None
+    progress: bool
+    observers: Iterable[concurkit.observers.Observer]
 
 
 class StreamOptions(RunOptions, total=False):

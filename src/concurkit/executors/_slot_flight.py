@@ -40,8 +40,8 @@ class SlotFlight:
         self._tell = tell
         self._claim = claim
         self._slots = slots
-        self._progress = Progress(batch.items)
-        self._progress.belongings = slots.belongings
+        self.progress = Progress(batch.items)
+        self.progress.belongings = slots.belongings
         self.stopped = False  # its slot's scope was cancelled
         self._scope: anyio.CancelScope | None = None  # of the slot, while it runs here
         self._how: Stopped = "cancelled"
@@ -53,7 +53,7 @@ class SlotFlight:
         if self._claim is not None and not self._claim():
             self._unwanted = True  # its future was cancelled while it waited
             return False
-        self._progress.begin(self._job)
+        self.progress.begin(self._job)
         self._scope = scope
         try:
             return await self._run()
@@ -61,7 +61,7 @@ class SlotFlight:
             self._scope = None  # which goes on to other batches
 
     async def _run(self) -> bool:
-        job, progress = self._job, self._progress
+        job, progress = self._job, self.progress
         copy, fn, timed = progress.context.copy, job.fn, job.timed
         values, ends = progress.values, progress.ends
         direct = fn if fn is not None and is_async(fn) else None
@@ -147,7 +147,7 @@ class SlotFlight:
         except BaseException as error:
             unwanted = True
             _close_values(reports)
-            flight.progress.told = self._progress.told
+            flight.progress.told = self.progress.told
             if flight.abandon(-1) is not None:
                 self._how = "abandoned"
             if isinstance(error, GeneratorExit):
@@ -172,7 +172,7 @@ class SlotFlight:
         self._tell(Ended(self.batch.number, self._report()))
 
     def _report(self) -> Report:
-        progress = self._progress
+        progress = self.progress
         report = Report(
             values=progress.values,
             failures=progress.failures,
@@ -190,18 +190,18 @@ class SlotFlight:
     # ---- from any thread ------------------------------------------------------------------------
 
     def look(self) -> tuple[int, float | None]:
-        return self._progress.look()
+        return self.progress.look()
 
     def recall(self, unbegun: bool) -> None:
         self._slots.in_loop(lambda: self._recall(unbegun))
 
     def _recall(self, unbegun: bool) -> None:
-        if self.over or (unbegun and self._progress.begun):
+        if self.over or (unbegun and self.progress.begun):
             return
         if self._slots.withdraw(self):
             self._tell(Ended(self.batch.number, Report()))
         else:
-            self._tell(GaveBack(self.batch.number, self._progress.todo.take_back()))
+            self._tell(GaveBack(self.batch.number, self.progress.todo.take_back()))
 
     def stop(self, position: int) -> None:
         self._slots.in_loop(lambda: self._stop(position))
@@ -209,18 +209,18 @@ class SlotFlight:
     def _stop(self, position: int) -> None:
         if self._slots.withdraw(self):
             self._tell(Ended(self.batch.number, Report()))
-        elif position >= 0 and len(self._progress.values) != position:
+        elif position >= 0 and len(self.progress.values) != position:
             self._tell(Still(self.batch.number))
         elif self._scope is not None:
-            self._progress.told = STOPPING if position < 0 else OVERDUE
-            self._progress.todo.take_back()
+            self.progress.told = STOPPING if position < 0 else OVERDUE
+            self.progress.todo.take_back()
             self.stopped = True
             self._scope.cancel()
 
     def abandon(self, position: int) -> Report | None:
         if self.over:
             return None
-        progress = self._progress
+        progress = self.progress
         kept = progress.todo.take_back()  # first, so that no other task can start now
         running = len(progress.values)
         if position not in (-1, running):

@@ -151,51 +151,51 @@ class _Flight:
         belongings: Belongings,
         make_ready: Callable[[], InitializerError | None],
     ) -> None:
-        self._batch = batch
+        self.batch = batch
         self._job = job
         self._tell = tell
         self._make_ready = make_ready
-        self._progress = Progress(batch.items)
-        self._progress.belongings = belongings
+        self.progress = Progress(batch.items)
+        self.progress.belongings = belongings
 
     def run(self) -> Callable[[], None]:
         """In the caller's thread: run the batch; returns what reports it."""
         unfit = self._make_ready()
         if unfit is not None:
-            event = Unfit(self._batch.number, unfit)
+            event = Unfit(self.batch.number, unfit)
             return lambda: self._tell(event)
         try:
-            run(self._job, self._progress)
+            run(self._job, self.progress)
         except Interrupted as interrupted:  # the task that runs is the last
-            self._progress.todo.take_back()
+            self.progress.todo.take_back()
             report = self._report()
             report.lost = TaskCancelledError("the task was interrupted")
-            interrupted.then = lambda: self._tell(Ended(self._batch.number, report))
+            interrupted.then = lambda: self._tell(Ended(self.batch.number, report))
             raise
-        return lambda: self._tell(Ended(self._batch.number, self._report()))
+        return lambda: self._tell(Ended(self.batch.number, self._report()))
 
     def look(self) -> tuple[int, float | None]:
-        return self._progress.look()
+        return self.progress.look()
 
     def recall(self, unbegun: bool) -> None:
         """Nothing is gained by sharing out: there is one worker."""
 
     def stop(self, position: int) -> None:
         """Tell the task; it runs where whoever could stop it waits."""
-        self._progress.told = STOPPING
-        kept = self._progress.todo.take_back()
-        number = self._batch.number
+        self.progress.told = STOPPING
+        kept = self.progress.todo.take_back()
+        number = self.batch.number
         self._tell(GaveBack(number, kept) if kept else Ended(number, Report()))
 
     def abandon(self, position: int) -> Report | None:
         report = self._report()
-        if self._progress.begun and self._progress.todo.kept > len(report.values):
+        if self.progress.begun and self.progress.todo.kept > len(report.values):
             report.lost = TaskCancelledError("the task was abandoned")
             report.how = "abandoned"
         return report
 
     def _report(self) -> Report:
-        progress = self._progress
+        progress = self.progress
         return Report(
             values=progress.values,
             failures=progress.failures,

@@ -206,6 +206,7 @@ class ClusterFlight:
                 ends=[now] * count,
                 worker=self.seat.name if self.seat is not None else "",
                 how="abandoned" if self._stopping else None,
+                gone=True,
             )
         )
 
