@@ -24,6 +24,7 @@ import traced_tasks
 from opentelemetry import baggage, context, trace
 from opentelemetry.sdk.metrics import MeterProvider
 from opentelemetry.sdk.metrics.export import InMemoryMetricReader
+from opentelemetry.sdk.trace.id_generator import RandomIdGenerator
 from traced_tasks import EXPORTER, PROVIDER, Seen
 
 from concurkit import Failure, ProcessExecutor, Retry, Stats, Task, aio, run_concurrently
@@ -39,6 +40,7 @@ from concurkit.observers import (
     TaskStarted,
     WorkerCrashed,
 )
+from concurkit.observers._otel_ids import Ids
 
 OTHERS = ["given thread", "given process"]
 
@@ -363,6 +365,29 @@ def test_where_ids_can_t_be_chosen_spans_are_inside_the_run_s() -> None:
     assert {run.context.span_id} == {one.parent.span_id for one in named("seen_later")}
 
 
+def test_an_id_that_a_tracer_did_not_take_is_not_given_to_another_span() -> None:
+    """As one that is switched off; the next span in the same thread has nothing to do with it."""
+    real = trace.NoOpTracerProvider().get_tracer("off")
+
+    class Off:
+        id_generator = RandomIdGenerator()
+        start_span = real.start_span
+
+        def get_tracer(self, name: str, version: str) -> Any:
+            return self
+
+    off: Any = Off()
+    run_concurrently(
+        [Task(abs, -1)] * 2, mode="serial", observers=[OpenTelemetry(tracer_provider=off)]
+    )
+
+    class Sevens(RandomIdGenerator):
+        def generate_span_id(self) -> int:
+            return 7
+
+    assert 7 == Ids(Sevens()).generate_span_id()
+
+
 def test_without_an_sdk_nothing_happens() -> None:
     """As with any library that is traced."""
 
@@ -593,13 +618,18 @@ def test_a_prelude_that_fails_fails_no_task(caplog: pytest.LogCaptureFixture) ->
     """It is logged where it was called."""
 
     class Rude:
+        def __init__(self, at_once: bool) -> None:
+            self.at_once = at_once
+
         def prelude(self, run: int) -> Any:
-            return self.fail
+            return self.fail() if self.at_once else self.fail
 
         def fail(self) -> NoReturn:
             raise OSError("not today")
 
         def on_event(self, event: object) -> None: ...
 
-    assert [os.getpid()] == run_concurrently([os.getpid], mode="thread", observers=[Rude()])
+    rude = [Rude(True), Rude(False)]
+    assert [os.getpid()] == run_concurrently([os.getpid], mode="thread", observers=rude)
+    assert "an observer has no prelude for its run" in caplog.text
     assert "the prelude of an observer failed" in caplog.text

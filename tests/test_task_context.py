@@ -209,6 +209,29 @@ def test_a_thread_that_a_task_leaves_behind_is_in_no_task() -> None:
     assert second is None
 
 
+def test_a_batch_that_a_failure_has_ended_is_over() -> None:
+    """The tasks behind the one that failed never ran, so nobody is in them."""
+    go_on = threading.Event()
+    found: list[Told] = []
+    left: list[threading.Thread] = []
+
+    def look() -> None:
+        go_on.wait(30)
+        found.append(told())
+
+    def leave_and_fail(_: object) -> None:
+        left.append(threading.Thread(target=copy_context().run, args=(look,)))
+        left[0].start()
+        raise OSError("enough")
+
+    with pytest.raises(OSError, match="enough"):
+        run_concurrently(Task.map(leave_and_fail, range(3)), mode="thread", chunksize=3)
+    go_on.set()
+    left[0].join()
+
+    assert [None] == found
+
+
 @pytest.mark.parametrize("mode", ["serial", "thread"])
 def test_nothing_of_a_batch_is_kept_for_a_garbage_collection(mode: str) -> None:
     """What tasks were given and gave goes when the caller lets go of it."""

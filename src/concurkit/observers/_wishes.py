@@ -37,12 +37,23 @@ class Wishes(NamedTuple):
     ends: bool = False
 
 
+def _prelude_of(observer: HasPrelude, run: int) -> Prelude | None:
+    """Its prelude; a run goes on without one that can't be had."""
+    try:
+        return observer.prelude(run)
+    except Exception as error:
+        from logging import getLogger
+
+        getLogger("concurkit").error("an observer has no prelude for its run", exc_info=error)
+        return None
+
+
 def wishes_of(observers: Iterable[Any], run: int) -> Wishes:
     """What these observers ask of run number *run*, by `prelude()` and by `wants_ends`."""
     preludes: list[Prelude] = []
     ends = False
     for one in observers:
-        prelude = one.prelude(run) if isinstance(one, HasPrelude) else None
+        prelude = _prelude_of(one, run) if isinstance(one, HasPrelude) else None
         if prelude is not None:
             preludes.append(prelude)
         ends = ends or bool(getattr(one, "wants_ends", False))
