@@ -13,6 +13,8 @@ if TYPE_CHECKING:
     from . import observers as observers
     from ._batch import check_cancelled as check_cancelled
     from ._cpus import cpu_count as cpu_count
+    from ._current import CurrentTask as CurrentTask
+    from ._current import current_task as current_task
     from ._outcome import Failure as Failure
     from ._outcome import Outcome as Outcome
     from ._outcome import Success as Success
@@ -37,6 +39,7 @@ if TYPE_CHECKING:
 # Imported on first use, so that `import concurkit` costs next to nothing (PEP 562).
 _HOMES = {
     "AsyncExecutor": ".executors.asynchronous",
+    "CurrentTask": "._current",
     "DaskExecutor": ".executors.dask",
     "Failure": "._outcome",
     "InterpreterExecutor": ".executors.interpreter",
@@ -53,6 +56,7 @@ _HOMES = {
     "ThreadExecutor": ".executors.thread",
     "check_cancelled": "._batch",
     "cpu_count": "._cpus",
+    "current_task": "._current",
     "iter_concurrently": "._stream",
     "per_worker": "._per_worker",
     "register_joblib_backend": ".clients.joblib",
@@ -63,6 +67,7 @@ _MODULES = ("aio", "exceptions", "observers")
 
 __all__ = [
     "AsyncExecutor",
+    "CurrentTask",
     "DaskExecutor",
     "Failure",
     "InterpreterExecutor",
@@ -79,6 +84,7 @@ __all__ = [
     "aio",
     "check_cancelled",
     "cpu_count",
+    "current_task",
     "exceptions",
     "iter_concurrently",
     "observers",

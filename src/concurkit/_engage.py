@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import weakref
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from contextlib import AbstractContextManager, nullcontext
 from typing import TYPE_CHECKING, Any, Protocol
 
@@ -244,23 +244,34 @@ class Engagement:
             observed=bool(options.observers),
         )
         mark = RunMark()
+        preludes, wants_ends = self._wishes(mark.number)
         sharing = 1 if self.mode == "async" else workers
         job = Job(
             source.fn,
             task_context(sharing, launcher.home, mark),
             single=source.single,
-            timed=options.timeout is not None or collector.keeps_outcomes,
+            timed=options.timeout is not None or collector.keeps_outcomes or wants_ends,
             fast=options.on_error == "raise" and options.retry is None,
             exact=options.timeout is not None or chunksize == 1 or terms.max_per_second is not None,
             share=inside().share * sharing,
             label="serial" if self.mode == "serial" else "",
             call=call or inbox,
             propagate=(*getattr(launcher, "propagate", ()), *options.propagate),
+            run=mark.number,
+            preludes=preludes,
         )
         watch = self._watch(mark, terms, collector.endings) if options.observers else None
         drive = Drive(Schedule(terms), launcher, job, source, collector.settle, inbox, watch)
         mark.drive = weakref.ref(drive)
         return drive
+
+    def _wishes(self, number: int) -> tuple[Sequence[Callable[[], object]], bool]:
+        """What the run's observers ask of it; see `observers._wishes`."""
+        if not self.options.observers:
+            return (), False
+        from .observers._wishes import wishes_of  # few runs have any
+
+        return wishes_of(self.options.observers, number)
 
     def _watch(self, mark: RunMark, terms: Terms, endings: Endings) -> Watch:
         """What tells the observers of the run."""

@@ -335,7 +335,8 @@ class Schedule:
         if self._rate is not None:
             self._rate.take(now)
         self._numbers = number = self._numbers + 1
-        batch = Batch(number, indices, items, alone, self._pace.hint)
+        attempt = self._attempts.next(indices[0]) if alone and self._attempts else 1
+        batch = Batch(number, indices, items, alone, self._pace.hint, attempt)
         flight = self._flights[number] = _Flight(batch, now)
         start = Start(batch, self._lanes.enter(number))
         self._watch(flight, now)

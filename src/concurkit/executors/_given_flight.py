@@ -35,7 +35,8 @@ class GivenFlight:
         self._job = job
         self._tell = tell
         self._place = place
-        self.progress = Progress(batch.items)  # if it runs in this process
+        # If it runs in this process.
+        self.progress = Progress(batch.items, batch.indices[0], batch.attempt)
         self._future: Future[Any] | None = None
         self._sent = clock()
         self._seen: float | None = None  # when it was first seen to run
@@ -65,7 +66,7 @@ class GivenFlight:
 
     def run(self) -> None:
         """Run the batch, in this process."""
-        self._worker = threading.current_thread().name
+        self._worker = self.progress.worker = threading.current_thread().name
         with loop_for_now():
             run(self._job, self.progress)
 
@@ -75,7 +76,7 @@ class GivenFlight:
             self._packed = True
             items = self.batch.items[: self.progress.todo.kept]
         try:
-            return packed(self._job, items)
+            return packed(self._job, items, self.batch.indices[0], self.batch.attempt)
         except BaseException as error:
             self._refused = unsendable(self.batch.items[0], self._job, error)
             raise self._refused from error

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any
 
 import anyio
 
-from .._batch import OVERDUE, STOPPING, Batch, Job, Progress, Report, Stopped, clock
+from .._batch import NO_TASK, OVERDUE, STOPPING, Batch, Job, Progress, Report, Stopped, clock
 from .._task import Task, is_async
 from ..exceptions import InitializerError, TaskCancelledError
 from ._flight import Claim, Ended, GaveBack, Still, Tell, Unfit
@@ -40,8 +40,9 @@ class SlotFlight:
         self._tell = tell
         self._claim = claim
         self._slots = slots
-        self.progress = Progress(batch.items)
+        self.progress = Progress(batch.items, batch.indices[0], batch.attempt)
         self.progress.belongings = slots.belongings
+        self.progress.worker = "async worker"
         self.stopped = False  # its slot's scope was cancelled
         self._scope: anyio.CancelScope | None = None  # of the slot, while it runs here
         self._how: Stopped = "cancelled"
@@ -59,6 +60,7 @@ class SlotFlight:
             return await self._run()
         finally:
             self._scope = None  # which goes on to other batches
+            self.progress.end()
 
     async def _run(self) -> bool:
         job, progress = self._job, self.progress
@@ -126,7 +128,7 @@ class SlotFlight:
         self, task: Task[Any], own: Context, waited: list[bool | None]
     ) -> tuple[Any, BaseException | None]:
         """What came of a sync task, run in a thread that is abandoned if this is cancelled."""
-        boxed = Batch(0, range(1), [Task(_boxed, task)], True, 0.0)
+        boxed = Batch(0, NO_TASK, [Task(_boxed, task)], True, 0.0)  # our own batch has the task
         done = anyio.Event()
         reports: list[Report] = []
 

@@ -38,7 +38,7 @@ class ThreadFlight:
     def __init__(self, batch: Batch, job: Job, tell: Tell, claim: Claim | None, crew: Crew) -> None:
         self.batch = batch
         self.job = job
-        self.progress = Progress(batch.items)
+        self.progress = Progress(batch.items, batch.indices[0], batch.attempt)
         self.seat: ThreadSeat | None = None
         self.attempt = 0
         self.dropped = False
@@ -58,6 +58,7 @@ class ThreadFlight:
             return
         assert self.seat is not None
         self.progress.belongings = self.seat.belongings
+        self.progress.worker = self._worker
         if self.job.timed:
             loop_for(self.job.fn, self.batch.items)
         run(self.job, self.progress)
@@ -126,8 +127,12 @@ class ThreadFlight:
             since=since,
             busy=clock() - since,
             ends=progress.ends[:ended],
-            worker=self.job.label or (self.seat.name if self.seat is not None else ""),
+            worker=self._worker,
         )
+
+    @property
+    def _worker(self) -> str:
+        return self.job.label or (self.seat.name if self.seat is not None else "")
 
 
 class ThreadSeat:

@@ -114,7 +114,8 @@ class SerialExecutor(MapExecutor):
             future.set_exception(unfit)
             return future
         own = task_context(1, self.home)
-        own.run(self._belongings.enter)
+        progress = self._belongings.enter_call(fn, own)
+        progress.worker = "serial"
         try:
             value = own.run(fn, *args, **kwargs)
             if isinstance(value, CoroutineType):
@@ -123,6 +124,8 @@ class SerialExecutor(MapExecutor):
             future.set_exception(error)
         else:
             future.set_result(value)
+        finally:
+            progress.values.append(None)  # what it leaves running is not in it any more
         return future
 
     def shutdown(self, wait: bool = True, *, cancel_futures: bool = False) -> None:
@@ -155,7 +158,8 @@ class _Flight:
         self._job = job
         self._tell = tell
         self._make_ready = make_ready
-        self.progress = Progress(batch.items)
+        self.progress = Progress(batch.items, batch.indices[0], batch.attempt)
+        self.progress.worker = "serial"
         self.progress.belongings = belongings
 
     def run(self) -> Callable[[], None]:

@@ -49,7 +49,8 @@ class CarriedFlight(ProcessFlight):
         store: Store | None,
     ) -> None:
         # Nobody here looks at the tasks; the indices are as many.
-        batch = Batch(0, order.indices, order.indices, bool(order.flags & EXACT), order.hint)
+        exact = bool(order.flags & EXACT)
+        batch = Batch(0, order.indices, order.indices, exact, order.hint, order.attempt)
         super().__init__(batch, job, tell, None, crew, store)
         self._items = order.items
         self._names = order.names

@@ -127,6 +127,7 @@ class ClusterFlight:
             setting=None if "put" in job.kept else setting,
             flags=flags,
             hint=batch.hint,
+            attempt=batch.attempt,
             indices=batch.indices,
             names=self._names(),
             lots=self.cargo.lots,

@@ -45,6 +45,7 @@ class Order(NamedTuple):
             many: then they are the first of the lots.
         flags: of the job.
         hint: how many seconds a task is expected to take.
+        attempt: which attempt of its tasks this is.
         indices: of the tasks in the run.
         names: of the tasks, for messages; of each where they differ.
         lots: the key of each large buffer, and whether several tasks share it.
@@ -58,6 +59,7 @@ class Order(NamedTuple):
     setting: bytes | None
     flags: int
     hint: float
+    attempt: int
     indices: Sequence[int]
     names: Sequence[str]
     lots: Sequence[tuple[str, bool]]

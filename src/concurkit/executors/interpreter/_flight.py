@@ -69,7 +69,9 @@ class InterpreterFlight:
         flags = TIMED * job.timed | EXACT * exact | TASKS * (job.fn is None) | SINGLE * job.single
         flags |= FAST * job.fast
         items, self._items = self._items, b""
-        return number, token, setting, flags, job.share, self.batch.hint, items
+        batch = self.batch
+        first, attempt = batch.indices[0], batch.attempt
+        return number, token, setting, flags, job.share, batch.hint, first, attempt, items
 
     def _refuse(self, error: BaseException) -> None:
         """The batch can't be sent: one task has failed, several are tried one by one."""

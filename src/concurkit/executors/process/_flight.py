@@ -143,7 +143,11 @@ class ProcessFlight:
         exact = job.exact or self.batch.alone
         flags = TIMED * job.timed | EXACT * exact | TASKS * (job.fn is None) | SINGLE * job.single
         flags |= FAST * job.fast | PARCEL * (self.hold is not None)
-        head = BATCH.pack(self.id, token, len(setting), flags, job.share, self.batch.hint)
+        batch = self.batch
+        first, attempt = batch.indices[0], batch.attempt
+        head = BATCH.pack(
+            self.id, token, len(setting), flags, job.share, batch.hint, first, attempt
+        )
         items, self._items = self._items, b""
         if self.hold is not None:
             items = _parcel.seal(self.hold.places, items)

@@ -25,8 +25,9 @@ class WorkerTerms(NamedTuple):
 
 
 # To the worker: flight, token of the run's setting, length of its bytes, flags, share, hint (how
-# many seconds a task is expected to take); then the setting's bytes and the items'.
-BATCH = struct.Struct("<QQIBId")
+# many seconds a task is expected to take), the index of the first task (-1: no task of a run),
+# which attempt of them this is; then the setting's bytes and the items'.
+BATCH = struct.Struct("<QQIBIdqI")
 TIMED, EXACT, TASKS, SINGLE, FAST, PARCEL = 1, 2, 4, 8, 16, 32
 
 CLOSE = b""  # no more to come
