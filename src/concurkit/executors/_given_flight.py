@@ -17,7 +17,8 @@ from .._task import shown
 from .._worker_loop import loop_for_now
 from ..exceptions import TaskCancelledError, WorkerCrashedError
 from ._crate import opened, packed, run_packed
-from ._flight import Ended, GaveBack, Still, Tell
+from ._flight import Ended, GaveBack, Poll, Sight, Still, Tell
+from ._frames import Footing
 from ._pickling._refusals import unsendable
 
 if TYPE_CHECKING:
@@ -45,6 +46,7 @@ class GivenFlight:
         self._over = False
         self._refused: BaseException | None = None
         self._worker = ""
+        self._footing = Footing()
 
     # ---- there and back -------------------------------------------------------------------------
 
@@ -66,8 +68,12 @@ class GivenFlight:
     def run(self) -> None:
         """Run the batch, in this process."""
         self._worker = threading.current_thread().name
-        with loop_for_now():
-            run(self._job, self._progress)
+        self._footing.enter()
+        try:
+            with loop_for_now():
+                run(self._job, self._progress)
+        finally:
+            self._footing.leave()
 
     def pack(self) -> bytes:
         """The batch for another process, or for another interpreter."""
@@ -187,6 +193,18 @@ class GivenFlight:
             return self._progress.look()
         self.sees_it_run()
         return 0, self._seen
+
+    def sight(self) -> Sight:
+        """In another process any task of the batch may be the one that runs."""
+        window = len(self._batch.items) if self._packed else 1
+        return Sight(self._worker, *self.look(), window)
+
+    def stack(self) -> Poll | None:
+        """Only a task in this process can be seen."""
+        if self._packed:
+            return None
+        text = self._footing.stack()
+        return lambda: text
 
     def sees_it_run(self) -> bool:
         """Whether it runs or has ended by now; notes when that was first so."""

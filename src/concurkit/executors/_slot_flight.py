@@ -17,11 +17,15 @@ import anyio
 from .._batch import OVERDUE, STOPPING, Batch, Job, Progress, Report, Stopped, clock
 from .._task import Task, is_async
 from ..exceptions import InitializerError, TaskCancelledError
-from ._flight import Claim, Ended, GaveBack, Still, Tell, Unfit
+from ._flight import Claim, Ended, GaveBack, Poll, Sight, Still, Tell, Unfit
+from ._frames import coroutine_stack, thread_stack
 from ._thread_seat import ThreadFlight
 
 if TYPE_CHECKING:
     from ._slots import Slots
+
+
+_WORKER = "async worker"
 
 
 class SlotFlight:
@@ -45,6 +49,8 @@ class SlotFlight:
         self.stopped = False  # its slot's scope was cancelled
         self._scope: anyio.CancelScope | None = None  # of the slot, while it runs here
         self._how: Stopped = "cancelled"
+        self._awaited: Any = None  # the coroutine that last waited
+        self._helper: ThreadFlight | None = None  # the sync task that runs in a thread
 
     # ---- in the slot ----------------------------------------------------------------------------
 
@@ -59,6 +65,7 @@ class SlotFlight:
             return await self._run()
         finally:
             self._scope = None  # which goes on to other batches
+            self._awaited = None
 
     async def _run(self) -> bool:
         job, progress = self._job, self._progress
@@ -78,6 +85,7 @@ class SlotFlight:
                         value = stop.value
                     else:
                         waited[0] = True
+                        self._awaited = made
                         value = await _stepped(made, own, waited, wanted)
                 else:
                     task = item if fn is None else Task(fn, *((item,) if job.single else item))
@@ -119,6 +127,7 @@ class SlotFlight:
             except StopIteration as stop:
                 return stop.value, None
             waited[0] = True
+            self._awaited = value
             value = await _stepped(value, own, waited, wanted)
         return value, None
 
@@ -142,6 +151,7 @@ class SlotFlight:
             boxed, Job(None, own, share=self._job.share), tell, None, self._slots.crew
         )
         self._slots.crew.launch([(flight, None)])
+        self._helper = flight
         try:
             await done.wait()
         except BaseException as error:
@@ -153,6 +163,8 @@ class SlotFlight:
             if isinstance(error, GeneratorExit):
                 waited.append(None)
             raise
+        finally:
+            self._helper = None
         if reports[0].failures:
             return None, reports[0].failures[0][1]
         return reports[0].values[0][0], None
@@ -179,7 +191,7 @@ class SlotFlight:
             since=progress.since,
             busy=clock() - progress.since,
             ends=progress.ends,
-            worker="async worker",
+            worker=_WORKER,
         )
         if self.stopped:
             if len(progress.values) < progress.todo.kept:
@@ -191,6 +203,20 @@ class SlotFlight:
 
     def look(self) -> tuple[int, float | None]:
         return self._progress.look()
+
+    def sight(self) -> Sight:
+        return Sight(_WORKER, *self._progress.look())
+
+    def stack(self) -> Poll | None:
+        helper, awaited = self._helper, self._awaited
+        if helper is not None:
+            return helper.stack()
+        # A coroutine that has ended has no frame; another one is at its first step then.
+        if getattr(awaited, "cr_frame", None) is not None and not awaited.cr_running:
+            text = coroutine_stack(awaited)
+        else:
+            text = thread_stack(self._slots.thread)
+        return lambda: text
 
     def recall(self, unbegun: bool) -> None:
         self._slots.in_loop(lambda: self._recall(unbegun))

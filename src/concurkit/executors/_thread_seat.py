@@ -15,7 +15,8 @@ from .._daemons import DAEMON
 from .._setup import NOTHING, Setup
 from .._worker_loop import loop_for
 from ..exceptions import InitializerError, TaskCancelledError
-from ._flight import Claim, Ended, GaveBack, Still, Tell, Unfit
+from ._flight import Claim, Ended, GaveBack, Poll, Sight, Still, Tell, Unfit
+from ._frames import thread_stack
 from ._pool import WAITS_FOR_ITSELF, Crew
 
 
@@ -78,6 +79,14 @@ class ThreadFlight:
     def look(self) -> tuple[int, float | None]:
         return self.progress.look()
 
+    def sight(self) -> Sight:
+        return Sight(self._worker(), *self.progress.look())
+
+    def stack(self) -> Poll | None:
+        seat = self.seat
+        text = None if seat is None else seat.stack()
+        return lambda: text
+
     def recall(self, unbegun: bool) -> None:
         if unbegun and self.progress.begun:
             return
@@ -126,8 +135,11 @@ class ThreadFlight:
             since=since,
             busy=clock() - since,
             ends=progress.ends[:ended],
-            worker=self.job.label or (self.seat.name if self.seat is not None else ""),
+            worker=self._worker(),
         )
+
+    def _worker(self) -> str:
+        return self.job.label or (self.seat.name if self.seat is not None else "")
 
 
 class ThreadSeat:
@@ -178,6 +190,11 @@ class ThreadSeat:
         getattr(_stdlib, "_threads_queues", {}).pop(self._thread, None)
         self._crew.lost(self)
         self._crew.forget(self)
+
+    def stack(self) -> str | None:
+        """What the thread does."""
+        ident = None if self._thread is None else self._thread.ident
+        return None if ident is None else thread_stack(ident)
 
     def _serve(self) -> None:
         self._thread = threading.current_thread()

@@ -7,18 +7,19 @@ import threading
 from collections.abc import Callable, Iterator, Sequence
 from contextvars import copy_context
 from queue import Empty, SimpleQueue
-from typing import Any
+from typing import Any, NamedTuple
 from uuid import uuid4
 
 from ..._batch import Job, Report, clock
 from ..._daemons import DAEMON
 from ..._version import __version__
-from .._flight import Ended, GaveBack, Still, Unfit
+from .._flight import Ended, GaveBack, Poll, Still, Unfit
 from .._pickling._pickle import loads
 from ._carried import CarriedFlight, Logged, Processes
 from ._reports import packed, refused
 from ._wire import (
     ABANDON,
+    ASK,
     AT,
     EXACT,
     FAST,
@@ -27,6 +28,7 @@ from ._wire import (
     RECALL,
     RECALL_UNBEGUN,
     SINGLE,
+    STACK,
     STILL,
     STOP,
     TASKS,
@@ -53,6 +55,12 @@ _JOBS, _LOTS = 16, 8  # so many are kept
 def versions() -> tuple[str, str, str]:
     """Which process this is, and what must be alike on both sides: Python and this package."""
     return ME, "{}.{}".format(*sys.version_info[:2]), __version__
+
+
+class _Asked(NamedTuple):
+    """What a batch's process does was asked; this gives the answer once it is there."""
+
+    poll: Poll
 
 
 class Node:
@@ -163,11 +171,16 @@ class Node:
         wanted: Callable[[], bool],
     ) -> Iterator[Note | Reply]:
         seen: tuple[int, float | None] = (0, None)
+        asked: Poll | None = None
         while True:
-            wait = _SOON if seen[1] is None else _OFTEN if exact else _SELDOM
+            wait = _SOON if seen[1] is None else _OFTEN if exact or asked else _SELDOM
             try:
                 event = news.get(timeout=wait)
             except Empty:
+                stack = None if asked is None else asked()
+                if stack is not None:
+                    asked = None
+                    yield Note(STACK, data=stack.encode(errors="replace"))
                 now = flight.look()
                 if now != seen and now[1] is not None:
                     seen = now
@@ -187,6 +200,8 @@ class Node:
                 at, since = flight.look()
                 yield Note(AT, at, 0.0 if since is None else clock() - since)
                 yield Note(STILL)
+            elif type(event) is _Asked:
+                asked = event.poll
             elif type(event) is Logged:
                 yield Note(LOG, event.task, 0.0, event.data)
 
@@ -197,7 +212,7 @@ class Node:
         with self._lock:
             flight = self._batches.get((seat, number))
             if flight is None:
-                if what != STOP and number > self._last.get(seat, 0):
+                if what not in (STOP, ASK) and number > self._last.get(seat, 0):
                     self._unwanted.add((seat, number))
                 return
         if what in (RECALL, RECALL_UNBEGUN):
@@ -206,6 +221,10 @@ class Node:
             flight.stop(position)
         elif what == ABANDON:
             flight.give_up(position)
+        elif what == ASK:
+            poll = flight.stack()
+            if poll is not None:
+                flight.say(_Asked(poll))
 
     @property
     def idle_for(self) -> float:
