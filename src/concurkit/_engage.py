@@ -8,6 +8,7 @@ from typing import Any, Protocol
 
 from ._batch import Job, inside, task_context
 from ._cpus import default_workers
+from ._debug_signal import note_run
 from ._drive import Drive
 from ._inner_threads import check_can_limit, limit_here, limiting
 from ._options import Options
@@ -170,9 +171,14 @@ class Engagement:
         self.kept = True
 
     def _check_time(self, place: Any) -> None:
-        """Refuse a timeout that an executor of others can't keep."""
-        if self.options.timeout is not None and hasattr(place, "silent"):
-            check_can_time(place, self.options.chunksize, self.options.mode)
+        """Refuse to time tasks where an executor of others can't tell when they start."""
+        options = self.options
+        if not hasattr(place, "silent"):  # one of ours
+            return
+        if options.timeout is not None:
+            check_can_time(place, options.chunksize, options.mode, "timeout")
+        if options.warn_after is not None:
+            check_can_time(place, options.chunksize, options.mode, "warn_after")
 
     def _thread_setup(self) -> Setup:
         """What threads do first: OpenMP's limit holds in the thread that sets it."""
@@ -211,7 +217,8 @@ class Engagement:
         if isinstance(options.inner_threads, int) and not self._apart:
             self._limits = limit_here(options.inner_threads)
         chunksize = None if options.chunksize == "auto" else options.chunksize
-        if options.timeout is not None and hasattr(launcher, "silent"):  # not one of ours
+        timed = options.timeout is not None or options.warn_after is not None
+        if timed and hasattr(launcher, "silent"):  # not one of ours
             launcher.timing = True
             chunksize = 1
         terms = Terms(
@@ -229,21 +236,24 @@ class Engagement:
             length=source.length,
             window=window,
             complete=window is None and options.on_error == "collect" and source.length is not None,
+            warn_after=options.warn_after,
         )
         sharing = 1 if self.mode == "async" else workers
         job = Job(
             source.fn,
             task_context(sharing, launcher.home),
             single=source.single,
-            timed=options.timeout is not None or collector.keeps_outcomes,
+            timed=timed or collector.keeps_outcomes,
             fast=options.on_error == "raise" and options.retry is None,
-            exact=options.timeout is not None or chunksize == 1 or terms.max_per_second is not None,
+            exact=timed or chunksize == 1 or terms.max_per_second is not None,
             share=inside().share * sharing,
             label="serial" if self.mode == "serial" else "",
             call=call or inbox,
             propagate=(*getattr(launcher, "propagate", ()), *options.propagate),
         )
-        return Drive(Schedule(terms), launcher, job, source, collector.settle, inbox)
+        drive = Drive(Schedule(terms), launcher, job, source, collector.settle, inbox)
+        note_run(drive)
+        return drive
 
     def finish(self, drive: Drive, launcher: Any) -> None:
         """Leave nothing behind of a run that is over; waits for workers to be gone."""

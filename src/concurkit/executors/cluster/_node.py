@@ -49,6 +49,9 @@ _SOON, _OFTEN, _SELDOM = 0.005, 0.02, 0.25
 # gone.
 _IDLE = 60.0
 
+# So long, in seconds, somebody may wait for what a process does.
+_ANSWER = 2.0
+
 _JOBS, _LOTS = 16, 8  # so many are kept
 
 
@@ -58,9 +61,10 @@ def versions() -> tuple[str, str, str]:
 
 
 class _Asked(NamedTuple):
-    """What a batch's process does was asked; this gives the answer once it is there."""
+    """What a batch's process does was asked: what gives the answer, and how long that counts."""
 
     poll: Poll
+    until: float
 
 
 class Node:
@@ -171,16 +175,17 @@ class Node:
         wanted: Callable[[], bool],
     ) -> Iterator[Note | Reply]:
         seen: tuple[int, float | None] = (0, None)
-        asked: Poll | None = None
+        asked: _Asked | None = None
         while True:
             wait = _SOON if seen[1] is None else _OFTEN if exact or asked else _SELDOM
             try:
                 event = news.get(timeout=wait)
             except Empty:
-                stack = None if asked is None else asked()
-                if stack is not None:
+                if asked is not None and (stack := asked.poll()) is not None:
                     asked = None
                     yield Note(STACK, data=stack.encode(errors="replace"))
+                elif asked is not None and clock() > asked.until:
+                    asked = None
                 now = flight.look()
                 if now != seen and now[1] is not None:
                     seen = now
@@ -201,7 +206,7 @@ class Node:
                 yield Note(AT, at, 0.0 if since is None else clock() - since)
                 yield Note(STILL)
             elif type(event) is _Asked:
-                asked = event.poll
+                asked = event
             elif type(event) is Logged:
                 yield Note(LOG, event.task, 0.0, event.data)
 
@@ -224,7 +229,7 @@ class Node:
         elif what == ASK:
             poll = flight.stack()
             if poll is not None:
-                flight.say(_Asked(poll))
+                flight.say(_Asked(poll, clock() + _ANSWER))
 
     @property
     def idle_for(self) -> float:

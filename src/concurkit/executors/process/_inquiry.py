@@ -24,7 +24,9 @@ _ANOTHER = 2.0
 
 # The lowest frame of ours, or what faulthandler writes in place of frames beyond the hundredth:
 # then all of the task's are there.
-_ALL = re.compile(r'concurrent.futures.process\.py", line \d+ in _process_worker|^  \.\.\.$', re.M)
+_ALL = re.compile(
+    r'concurrent.futures.process\.py", line \d+ in _process_worker|^  \.\.\.$', re.MULTILINE
+)
 
 
 class Inquiry:
@@ -36,9 +38,7 @@ class Inquiry:
         signal: sends the signal; whether there is a process.
     """
 
-    def __init__(
-        self, ledger: Ledger, ask: Callable[[], bool], signal: Callable[[], bool]
-    ) -> None:
+    def __init__(self, ledger: Ledger, ask: Callable[[], bool], signal: Callable[[], bool]) -> None:
         self._ledger = ledger
         self._ask = ask
         self._signal = signal
