@@ -176,7 +176,7 @@ class Engagement:
         if not hasattr(place, "silent"):  # one of ours
             return
         if options.timeout is not None:
-            check_can_time(place, options.chunksize, options.mode, "timeout")
+            check_can_time(place, options.chunksize, options.mode, "a timeout")
         if options.warn_after is not None:
             check_can_time(place, options.chunksize, options.mode, "warn_after")
 
