@@ -30,20 +30,34 @@ def python_stack(dump: str) -> str:
     return "\n".join(frame[0] for frame in frames[:_DEEPEST])
 
 
-def thread_stack(ident: int, base: FrameType | None = None) -> str:
+def thread_stack(ident: int, base: FrameType | None = None) -> str | None:
     """What a thread of this interpreter does for its task: all that is above *base*, less ours.
 
-    If the task is a coroutine that waits, where it does: its loop only waits for that.
+    If the task is a coroutine that waits, where it does: its loop only waits for that. None if
+    the thread is not at a task.
     """
-    awaited = awaited_in(ident)
-    if awaited is not None and not awaited.cr_running:
+    return task_stack(awaited_in(ident), ident, base)
+
+
+def task_stack(awaited: Any, ident: int, base: FrameType | None = None) -> str | None:
+    """What a coroutine does: where it waits, or else what the thread of its loop does."""
+    if _waits(awaited):
         return coroutine_stack(awaited)
     frame = sys._current_frames().get(ident)
     frames: list[FrameType] = []
     while frame is not None and frame is not base:
         frames.append(frame)
         frame = frame.f_back
+    if _waits(awaited):  # by now, and perhaps when the frames were taken
+        return coroutine_stack(awaited)
+    if not any(_OURS.search(frame.f_code.co_filename) for frame in frames):
+        return None
     return python_stack(_written(frames))
+
+
+def _waits(awaited: Any) -> bool:
+    """Whether this is a coroutine that has neither ended nor is at work."""
+    return getattr(awaited, "cr_frame", None) is not None and not awaited.cr_running
 
 
 def coroutine_stack(coroutine: Any) -> str:

@@ -201,10 +201,7 @@ class GivenFlight:
 
     def stack(self) -> Poll | None:
         """Only a task in this process can be seen."""
-        if self._packed:
-            return None
-        text = self._footing.stack()
-        return lambda: text
+        return None if self._packed else self._footing.stack
 
     def sees_it_run(self) -> bool:
         """Whether it runs or has ended by now; notes when that was first so."""

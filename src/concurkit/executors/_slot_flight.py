@@ -18,7 +18,7 @@ from .._batch import OVERDUE, STOPPING, Batch, Job, Progress, Report, Stopped, c
 from .._task import Task, is_async
 from ..exceptions import InitializerError, TaskCancelledError
 from ._flight import Claim, Ended, GaveBack, Poll, Sight, Still, Tell, Unfit
-from ._frames import coroutine_stack, thread_stack
+from ._frames import task_stack
 from ._thread_seat import ThreadFlight
 
 if TYPE_CHECKING:
@@ -208,15 +208,11 @@ class SlotFlight:
         return Sight(_WORKER, *self._progress.look())
 
     def stack(self) -> Poll | None:
-        helper, awaited = self._helper, self._awaited
+        helper = self._helper
         if helper is not None:
             return helper.stack()
-        # A coroutine that has ended has no frame; another one is at its first step then.
-        if getattr(awaited, "cr_frame", None) is not None and not awaited.cr_running:
-            text = coroutine_stack(awaited)
-        else:
-            text = thread_stack(self._slots.thread)
-        return lambda: text
+        # One that has not waited yet is at its first step, in the loop's thread.
+        return lambda: task_stack(self._awaited, self._slots.thread)
 
     def recall(self, unbegun: bool) -> None:
         self._slots.in_loop(lambda: self._recall(unbegun))

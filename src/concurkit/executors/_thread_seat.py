@@ -83,9 +83,7 @@ class ThreadFlight:
         return Sight(self._worker(), *self.progress.look())
 
     def stack(self) -> Poll | None:
-        seat = self.seat
-        text = None if seat is None else seat.stack()
-        return lambda: text
+        return None if self.seat is None else self.seat.stack
 
     def recall(self, unbegun: bool) -> None:
         if unbegun and self.progress.begun:

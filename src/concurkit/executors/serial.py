@@ -188,8 +188,7 @@ class _Flight:
         return Sight(_WORKER, *self._progress.look())
 
     def stack(self) -> Poll | None:
-        text = self._footing.stack()
-        return lambda: text
+        return self._footing.stack
 
     def recall(self, unbegun: bool) -> None:
         """Nothing is gained by sharing out: there is one worker."""

@@ -323,7 +323,7 @@ class _Worker:
 
     def _tell_stack(self) -> None:
         flight, main = self._begun, threading.main_thread().ident
-        stack = "" if main is None else thread_stack(main)
+        stack = (main and thread_stack(main)) or ""
         self._send(STACK, flight, 0, 0.0, 0.0, [stack.encode(errors="replace")])
 
     def _watch(self) -> None:
