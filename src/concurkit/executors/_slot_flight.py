@@ -150,19 +150,20 @@ class SlotFlight:
         flight = ThreadFlight(
             boxed, Job(None, own, share=self._job.share), tell, None, self._slots.crew
         )
-        self._slots.crew.launch([(flight, None)])
         self._helper = flight
         try:
-            await done.wait()
-        except BaseException as error:
-            unwanted = True
-            _close_values(reports)
-            flight.progress.told = self._progress.told
-            if flight.abandon(-1) is not None:
-                self._how = "abandoned"
-            if isinstance(error, GeneratorExit):
-                waited.append(None)
-            raise
+            self._slots.crew.launch([(flight, None)])
+            try:
+                await done.wait()
+            except BaseException as error:
+                unwanted = True
+                _close_values(reports)
+                flight.progress.told = self._progress.told
+                if flight.abandon(-1) is not None:
+                    self._how = "abandoned"
+                if isinstance(error, GeneratorExit):
+                    waited.append(None)
+                raise
         finally:
             self._helper = None
         if reports[0].failures:
@@ -208,11 +209,14 @@ class SlotFlight:
         return Sight(_WORKER, *self._progress.look())
 
     def stack(self) -> Poll | None:
+        return self._doing
+
+    def _doing(self) -> str | None:
         helper = self._helper
         if helper is not None:
-            return helper.stack()
+            return helper.doing()
         # One that has not waited yet is at its first step, in the loop's thread.
-        return lambda: task_stack(self._awaited, self._slots.thread)
+        return task_stack(self._awaited, self._slots.thread)
 
     def recall(self, unbegun: bool) -> None:
         self._slots.in_loop(lambda: self._recall(unbegun))

@@ -83,7 +83,11 @@ class ThreadFlight:
         return Sight(self._worker(), *self.progress.look())
 
     def stack(self) -> Poll | None:
-        return None if self.seat is None else self.seat.stack
+        return self.doing
+
+    def doing(self) -> str | None:
+        """What the running task does; None while there is none."""
+        return None if self.seat is None else self.seat.stack()
 
     def recall(self, unbegun: bool) -> None:
         if unbegun and self.progress.begun:
