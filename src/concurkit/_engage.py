@@ -245,7 +245,7 @@ class Engagement:
             single=source.single,
             timed=timed or collector.keeps_outcomes,
             fast=options.on_error == "raise" and options.retry is None,
-            exact=timed or chunksize == 1 or terms.max_per_second is not None,
+            exact=options.timeout is not None or chunksize == 1 or terms.max_per_second is not None,
             share=inside().share * sharing,
             label="serial" if self.mode == "serial" else "",
             call=call or inbox,

@@ -95,6 +95,7 @@ class Warner:
     def _running(self, slow: _Slow, stack: str | None) -> Running:
         job, (warn, flight) = self._job, slow
         sight = flight.sight()
+        still = sight.position == warn.position  # else the stack is another task's
         return Running(
             worker=sight.worker,
             index=warn.index,
@@ -103,11 +104,16 @@ class Warner:
             seconds=clock() - warn.since,
             attempt=warn.attempt,
             behind=warn.behind,
-            stack=stack if sight.position == warn.position else None,  # else of another task
+            unsure=min(sight.window - 1, warn.behind) if still else 0,
+            stack=stack if still else None,
         )
 
 
 def _told(running: Running) -> str:
+    unsure = f", or one of the next {running.unsure}," if running.unsure else ""
     worker = f" on {running.worker}" if running.worker else ""
-    text = f"{running.call} has run for {running.seconds:.3g} s{worker}, attempt {running.attempt}"
+    text = (
+        f"{running.call}{unsure} has run for {running.seconds:.3g} s{worker}, "
+        f"attempt {running.attempt}"
+    )
     return text if running.stack is None else f"{text}\n{running.stack or '  in C code'}"

@@ -60,6 +60,7 @@ class ClusterFlight:
         self._kept = len(batch.items)
         self._position = 0
         self._since: float | None = None
+        self._window = 1
         self._sent = 0.0
         self._stopping = False  # whether it was given up
         self._ending = threading.Lock()
@@ -161,6 +162,7 @@ class ClusterFlight:
         number = self.batch.number
         if note.kind == AT:
             self._position, self._since = note.first, clock() - note.second
+            self._window = int.from_bytes(note.data, "little") or 1
         elif note.kind == KEPT:
             self._kept = note.first
             if note.first:
@@ -238,7 +240,8 @@ class ClusterFlight:
         return self._position, self._since
 
     def sight(self) -> Sight:
-        return Sight(self.seat.name if self.seat is not None else "", *self.look())
+        worker = self.seat.name if self.seat is not None else ""
+        return Sight(worker, self._position, self._since, self._window)
 
     def stack(self) -> Poll | None:
         """Ask the node, which asks the process."""

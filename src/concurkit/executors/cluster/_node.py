@@ -186,10 +186,10 @@ class Node:
                     yield Note(STACK, data=stack.encode(errors="replace"))
                 elif asked is not None and clock() > asked.until:
                     asked = None
-                now = flight.look()
-                if now != seen and now[1] is not None:
-                    seen = now
-                    yield Note(AT, now[0], clock() - now[1])
+                _, at, since, window = flight.sight()
+                if (at, since) != seen and since is not None:
+                    seen = at, since
+                    yield Note(AT, at, clock() - since, window.to_bytes(4, "little"))
                 if not wanted():
                     flight.give_up()
                 continue
@@ -203,7 +203,8 @@ class Node:
                 yield Note(KEPT, event.kept)
             elif type(event) is Still:
                 at, since = flight.look()
-                yield Note(AT, at, 0.0 if since is None else clock() - since)
+                ran = 0.0 if since is None else clock() - since
+                yield Note(AT, at, ran)
                 yield Note(STILL)
             elif type(event) is _Asked:
                 asked = event
