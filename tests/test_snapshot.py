@@ -438,7 +438,7 @@ def test_a_slow_task_is_logged_in_new_workers(mode: str, gate: Gate, heard: Hear
 def test_a_tiny_task_that_is_slow_after_all(gate: Gate, heard: Heard) -> None:
     """Its own time counts, not that of the hundreds before it; it is said how sure its name is."""
     tasks = Task.map(sample_tasks.wait_at, range(300), [150] * 300, [gate.paths] * 300)
-    run_concurrently(tasks, mode="process", max_workers=1, chunksize=100, warn_after=0.1)
+    run_concurrently(tasks, mode="process", max_workers=1, chunksize=100, warn_after=0.4)
 
     [record] = heard.records
     running = record.running  # type: ignore[attr-defined]

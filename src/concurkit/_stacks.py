@@ -86,7 +86,7 @@ class Question:
             for (flight, sight, running), stack in zip(
                 self._seen, self._answers.stacks, strict=True
             )
-            if flight in flying and flight.sight().position == sight.position
+            if flight in flying and flight.sight().is_at(sight.position)
         ]
 
 

@@ -95,7 +95,7 @@ class Warner:
     def _running(self, slow: _Slow, stack: str | None) -> Running:
         job, (warn, flight) = self._job, slow
         sight = flight.sight()
-        still = sight.position == warn.position  # else the stack is another task's
+        still = sight.is_at(warn.position)  # else the stack is another task's
         return Running(
             worker=sight.worker,
             index=warn.index,

@@ -51,6 +51,10 @@ class Sight(NamedTuple):
     since: float | None
     window: int = 1
 
+    def is_at(self, position: int) -> bool:
+        """Whether the task at *position* still runs."""
+        return self.since is not None and self.position == position
+
 
 Poll: TypeAlias = Callable[[], str | None]
 """Gives the stack that was asked for, once it is there: frames, the most recent call first."""

@@ -265,7 +265,9 @@ class ProcessFlight:
         seat = self.seat
         if seat is None:
             return Sight("", 0, None)
-        return Sight(seat.name, *self.look(), max(1, seat.window))
+        position, since = self.look()
+        window = 1 if since is None else max(1, seat.window)
+        return Sight(seat.name, position, since, window)
 
     def stack(self) -> Poll | None:
         return None if self.seat is None else self.seat.inquiry.about(self.id)
