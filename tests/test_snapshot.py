@@ -35,6 +35,7 @@ from concurkit import (
     run_concurrently,
 )
 from concurkit.exceptions import TaskCancelledError, WorkerCrashedError
+from concurkit.executors.process import _ledger
 
 POSIX = pytest.mark.skipif(sys.platform == "win32", reason="there is no such signal")
 
@@ -355,6 +356,23 @@ def test_a_crash_after_that_tells_its_own_stack(tmp_path: Path) -> None:
             assert isinstance(outcome.error, WorkerCrashedError)
             assert "read_in_c" not in outcome.error.stack
             assert ("read_null" in outcome.error.stack) == (task.fn is sample_tasks.read_null)
+
+
+@POSIX
+def test_an_answer_that_comes_too_late_is_no_last_word() -> None:
+    """It may be written when nobody waits for it any more; then the worker dies."""
+    ledger, handle = _ledger.make()
+    try:
+        ledger.clear_dump()
+        os.write(ledger.fd, b'Stack (most recent call first):\n  File "a.py", line 1 in asked\n')
+        assert "" == ledger.last_words()
+        os.write(ledger.fd, b'Fatal Python error: Aborted\n\n  File "b.py", line 2 in died\n')
+        assert ["died"] == functions(ledger.last_words())
+        ledger.clear_dump()
+        assert "" == ledger.dump()
+    finally:
+        getattr(handle, "close")()  # noqa: B009 - it is a descriptor here
+        ledger.close()
 
 
 @POSIX

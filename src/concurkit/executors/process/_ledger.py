@@ -160,8 +160,7 @@ class Ledger:
 
     def last_words(self) -> str:
         """What faulthandler wrote when the worker died, and not what it was asked for before."""
-        _, fatal, stack = self.dump().rpartition(_FATAL)
-        return fatal + stack
+        return "".join(self.dump().partition(_FATAL)[1:])
 
     def clear_dump(self) -> None:
         """Have faulthandler write at the beginning: its file and this one share their position.

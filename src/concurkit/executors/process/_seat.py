@@ -6,6 +6,7 @@ import concurrent.futures.process  # noqa: F401 - its exit hook must be register
 import contextlib
 import os
 import signal
+import sys
 import threading
 from collections.abc import Iterable
 from concurrent.futures import Future, ProcessPoolExecutor
@@ -183,6 +184,8 @@ class ProcessSeat:
         return False
 
     def _signal(self) -> bool:
+        if sys.platform == "win32":  # which has no such signal
+            return False
         process = self._context.process
         with self._lock, contextlib.suppress(OSError, ValueError):
             if not self._started.is_set() or self._over or process is None or not process.pid:
