@@ -23,6 +23,7 @@ if TYPE_CHECKING:
     from ._registry import register_mode as register_mode
     from ._retry import Retry as Retry
     from ._run import run_concurrently as run_concurrently
+    from ._snapshot import Running as Running
     from ._stats import Stats as Stats
     from ._stream import Run as Run
     from ._stream import iter_concurrently as iter_concurrently
@@ -50,6 +51,7 @@ _HOMES = {
     "SerialExecutor": ".executors.serial",
     "Retry": "._retry",
     "Run": "._stream",
+    "Running": "._snapshot",
     "Stats": "._stats",
     "Success": "._outcome",
     "Task": "._task",
@@ -76,6 +78,7 @@ __all__ = [
     "RayExecutor",
     "Retry",
     "Run",
+    "Running",
     "SerialExecutor",
     "Stats",
     "Success",

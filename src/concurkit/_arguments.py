@@ -26,9 +26,9 @@ def whole(value: object, name: str, otherwise: str | None = None) -> int:
     raise wrong(value, name, choices, int)
 
 
-def seconds(value: object, name: str) -> float:
+def seconds(value: object, name: str, otherwise: str = "for no limit") -> float:
     """*value* as a number of seconds."""
-    return _above_zero(value, name, "a number of seconds above 0, or None for no limit")
+    return _above_zero(value, name, f"a number of seconds above 0, or None {otherwise}")
 
 
 def per_second(value: object, name: str) -> float:

@@ -25,6 +25,7 @@ from ._engage import Engagement
 from ._inner_threads import InnerThreads
 from ._options import Options
 from ._signatures import Async, StreamCollecting, StreamRaising, T
+from ._snapshot import Running
 from ._stats import Stats
 from .exceptions import TaskCancelledError
 from .typing import Executor, Mode, OnError, RequireStop, Runnable
@@ -84,6 +85,22 @@ class Run(AsyncIterator[R_co]):
     def stats(self) -> Stats:
         """How far the run has come; may be asked at any time, from any thread."""
         return self._reading.stats()
+
+    def snapshot(self) -> list[Running]:
+        """Which task each worker is at; may be asked at any time, from any thread.
+
+        Returns:
+            The tasks that run, in order, without their stacks.
+        """
+        return self._reading.snapshot()
+
+    async def stacks(self) -> list[Running]:
+        """The same, with the Python stack of each task; takes up to a second where one is stuck.
+
+        Returns:
+            The tasks that ran when they were asked and run still; see `Running` for their stacks.
+        """
+        return await self._reading.stacks()
 
     def cancel(self) -> None:
         """End the run, from any thread, without waiting for it.
@@ -193,6 +210,7 @@ def iter_concurrently(
     max_workers: int | None = None,
     timeout: float | None = None,
     total_timeout: float | None = None,
+    warn_after: float | None = None,
     retry: concurkit.Retry | int | None = None,
     max_per_second: float | None = None,
     chunksize: int | Literal["auto"] = "auto",
@@ -220,6 +238,8 @@ def iter_concurrently(
         max_workers: how many tasks may run at once.
         timeout: how many seconds each task may take, from its start.
         total_timeout: how many seconds the run may take, from the first `anext()` or `async with`.
+        warn_after: after how many seconds of its own time a task that still runs is logged as a
+            warning, with its stack, once per attempt, on the logger "concurkit"; by default never.
         retry: which failures are tried again: a `Retry`, or a number of attempts.
         max_per_second: how many attempts may start per second.
         chunksize: how many tasks travel to a worker in one message.
@@ -274,6 +294,7 @@ def iter_concurrently(
         max_workers=max_workers,
         timeout=timeout,
         total_timeout=total_timeout,
+        warn_after=warn_after,
         retry=retry,
         max_per_second=max_per_second,
         chunksize=chunksize,

@@ -18,7 +18,7 @@ from ._alarm import Alarm
 from ._batch import Batch, Interrupted, Job, Report, clock
 from ._ctrl_c import kept_whole, open_to_it
 from ._news import Begin, Cut, Drain, Halt, News, Read, ReadFailed, Taken, Tick
-from ._orders import Abandon, Look, Order, Recall, Retried, Start, Stop
+from ._orders import Abandon, Look, Order, Recall, Retried, Start, Stop, Warn
 from ._schedule import Schedule
 from ._source import Source
 from .exceptions import ConcurkitError, TaskCancelledError
@@ -26,6 +26,7 @@ from .executors._flight import Ended, Flight, GaveBack, Still, Tell, Unfit
 
 if TYPE_CHECKING:
     from ._stats import Stats
+    from ._warner import Warner
     from ._watch import Watch
 
 
@@ -74,7 +75,7 @@ class Drive:
         self.unfit: ConcurkitError | None = None
         self.broken: BaseException | None = None
         self._launcher = launcher
-        self._job = job
+        self.job = job
         self._source = source
         self._settle = settle
         self._inbox = inbox
@@ -89,6 +90,7 @@ class Drive:
         self._over = False
         self._partly = 0
         self._alarm = Alarm(lambda: self.tell(Tick()))
+        self._warner: Warner | None = None  # once there is something to say
 
     def tell(self, event: Any) -> None:
         """Take in what happened and do what follows; from any thread, never waiting for another."""
@@ -154,6 +156,20 @@ class Drive:
             self._turn.release()
             self._take_turns()  # what was told meanwhile
 
+    def under_way(self) -> list[tuple[Batch, int, Flight]]:
+        """The batches that have not ended, how many tasks each keeps, and who has them.
+
+        From any thread, also while it is another's turn that never ends.
+        """
+        flights = self.flights.copy()
+        found = ((self.schedule.under_way(number), flight) for number, flight in flights.items())
+        return [(*batch, flight) for batch, flight in found if batch is not None]
+
+    @property
+    def over(self) -> bool:
+        """Whether nothing of the run is under way any more."""
+        return self._over
+
     def summary(self) -> str:
         """How far the run had come when it was ended, in a line."""
         tally = self.schedule.tally
@@ -174,6 +190,9 @@ class Drive:
         finally:
             self._over = True
             self._alarm.close()
+            warner, self._warner = self._warner, None
+            if warner is not None:
+                warner.close()
 
     # ---- one at a time ------------------------------------------------------------------------
 
@@ -323,6 +342,8 @@ class Drive:
                 continue
             if type(order) is Look:
                 self.schedule.seen(order.number, *flight.look(), clock())
+            elif type(order) is Warn:
+                self._warn(order, flight)
             elif type(order) is Recall:
                 flight.recall(order.unbegun)
             elif type(order) is Stop:
@@ -340,11 +361,18 @@ class Drive:
         behind = [None if s.behind is None else self.flights.get(s.behind) for s in starts]
         pairs = [(start.batch, flight) for start, flight in zip(starts, behind, strict=True)]
         now = 0.0 if self._watch is None else clock()
-        flights = self._launcher.launch(pairs, self._job, self.tell)
+        flights = self._launcher.launch(pairs, self.job, self.tell)
         for start, flight in zip(starts, flights, strict=True):
             self.flights[start.batch.number] = flight
         if self._watch is not None:  # now that the workers are at it
             self._watch.launched(starts, now)
+
+    def _warn(self, warn: Warn, flight: Flight) -> None:
+        from ._warner import Warner  # few runs have anything to warn of
+
+        if self._warner is None:
+            self._warner = Warner(self.job)
+        self._warner.warn(warn, flight)
 
     def _abandon_all(self) -> None:
         """Wait for none of what runs: there is nobody left to take it in."""

@@ -4,21 +4,17 @@ from __future__ import annotations
 
 import contextlib
 import time
-from reprlib import Repr
 from typing import TYPE_CHECKING, Any
 
 from ._attempts import chain
 from ._batch import clock
+from ._calls import arguments_in, name_in
 from ._orders import Block, Failed
 from ._source import Source
 from ._task import name_of
 
 if TYPE_CHECKING:
     from ._outcome import Failure, Success
-
-_short = Repr()
-_short.maxstring = _short.maxother = 40
-_short.maxlevel = 3
 
 
 class Endings:
@@ -95,26 +91,13 @@ class Endings:
 
     def name(self, item: Any) -> str:
         """The name of a task."""
-        fn = self._source.fn
-        return name_of(fn) if fn is not None else str(item.name or name_of(item.fn))
+        return name_in(self._source.fn, item)
 
     def _call(self, item: Any) -> str:
-        fn, kwargs, name = self._source.fn, {}, None
-        if fn is None:
-            args, kwargs, name = item.args, item.kwargs, item.name
-        else:
-            args = (item,) if self._source.single else item
-        shown = [*map(_brief, args), *(f"{key}={_brief(value)}" for key, value in kwargs.items())]
-        call = f"{name_of(fn if fn is not None else item.fn)}({', '.join(shown)})"
-        return f"{name!r} {call}" if name else call
-
-
-def _brief(value: Any) -> str:
-    """A short repr; never an error, whatever the value's own repr does."""
-    try:
-        return _short.repr(value)
-    except Exception:
-        return f"<{type(value).__name__}>"
+        fn = self._source.fn
+        arguments = arguments_in(fn, item, single=self._source.single)
+        call = f"{name_of(fn if fn is not None else item.fn)}({arguments})"
+        return f"{item.name!r} {call}" if fn is None and item.name else call
 
 
 def _text(error: BaseException) -> str:

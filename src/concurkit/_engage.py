@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any, Protocol
 
 from ._batch import Job, inside, task_context
 from ._cpus import default_workers
+from ._debug_signal import note_run
 from ._drive import Drive
 from ._enclosing import RunMark
 from ._endings import Endings
@@ -182,9 +183,14 @@ class Engagement:
         self.kept = True
 
     def _check_time(self, place: Any) -> None:
-        """Refuse a timeout that an executor of others can't keep."""
-        if self.options.timeout is not None and hasattr(place, "silent"):
-            check_can_time(place, self.options.chunksize, self.options.mode)
+        """Refuse to time tasks where an executor of others can't tell when they start."""
+        options = self.options
+        if not hasattr(place, "silent"):  # one of ours
+            return
+        if options.timeout is not None:
+            check_can_time(place, options.chunksize, options.mode, "a timeout")
+        if options.warn_after is not None:
+            check_can_time(place, options.chunksize, options.mode, "warn_after")
 
     def _thread_setup(self) -> Setup:
         """What threads do first: OpenMP's limit holds in the thread that sets it."""
@@ -223,7 +229,8 @@ class Engagement:
         if isinstance(options.inner_threads, int) and not self._apart:
             self._limits = limit_here(options.inner_threads)
         chunksize = None if options.chunksize == "auto" else options.chunksize
-        if options.timeout is not None and hasattr(launcher, "silent"):  # not one of ours
+        timed = options.timeout is not None or options.warn_after is not None
+        if timed and hasattr(launcher, "silent"):  # not one of ours
             launcher.timing = True
             chunksize = 1
         terms = Terms(
@@ -242,6 +249,7 @@ class Engagement:
             window=window,
             complete=window is None and options.on_error == "collect" and source.length is not None,
             observed=bool(options.observers),
+            warn_after=options.warn_after,
         )
         mark = RunMark()
         preludes, wants_ends = self._wishes(mark.number)
@@ -250,7 +258,7 @@ class Engagement:
             source.fn,
             task_context(sharing, launcher.home, mark),
             single=source.single,
-            timed=options.timeout is not None or collector.keeps_outcomes or wants_ends,
+            timed=timed or collector.keeps_outcomes or wants_ends,
             fast=options.on_error == "raise" and options.retry is None,
             exact=options.timeout is not None or chunksize == 1 or terms.max_per_second is not None,
             share=inside().share * sharing,
@@ -263,6 +271,7 @@ class Engagement:
         watch = self._watch(mark, terms, collector.endings) if options.observers else None
         drive = Drive(Schedule(terms), launcher, job, source, collector.settle, inbox, watch)
         mark.drive = weakref.ref(drive)
+        note_run(drive)
         return drive
 
     def _wishes(self, number: int) -> tuple[Sequence[Callable[[], object]], bool]:

@@ -28,6 +28,7 @@ class Options(NamedTuple):
     max_workers: int | None
     timeout: float | None
     total_timeout: float | None
+    warn_after: float | None
     retry: Retry | None
     max_per_second: float | None
     chunksize: int | Literal["auto"]
@@ -46,6 +47,7 @@ class Options(NamedTuple):
         max_workers: object,
         timeout: object,
         total_timeout: object,
+        warn_after: object,
         retry: object,
         max_per_second: object,
         chunksize: object,
@@ -83,6 +85,9 @@ class Options(NamedTuple):
             max_workers=None if max_workers is None else whole(max_workers, "max_workers", "None"),
             timeout=None if timeout is None else seconds(timeout, "timeout"),
             total_timeout=limit,
+            warn_after=None
+            if warn_after is None
+            else seconds(warn_after, "warn_after", "to be quiet"),
             retry=None if retry is None else _policy(retry),
             max_per_second=rate,
             chunksize=size,

@@ -90,7 +90,29 @@ class Abandon(NamedTuple):
     position: int
 
 
-Question: TypeAlias = Look | Recall | Stop | Abandon
+class Warn(NamedTuple):
+    """Say that this batch's task at this position takes longer than `warn_after`.
+
+    Attributes:
+        number: the batch.
+        position: where the task stands in it.
+        index: which task of the run it is.
+        item: the task.
+        attempt: its how-manieth attempt this is, from 1 up.
+        since: when that started.
+        behind: how many tasks of the batch wait for it.
+    """
+
+    number: int
+    position: int
+    index: int  # type: ignore[assignment]  # in place of the method of tuples, which nobody calls
+    item: Any
+    attempt: int
+    since: float
+    behind: int
+
+
+Question: TypeAlias = Look | Recall | Stop | Abandon | Warn
 Order: TypeAlias = Start | Question
 
 
@@ -115,6 +137,7 @@ class Terms(NamedTuple):
             for each worker; 0 leaves it to the schedule, None is no limit.
         complete: whether a run that is cut short accounts for the tasks that it never drew, too.
         observed: whether attempts that are followed by others are settled, too (`Retried`).
+        warn_after: seconds after which it is said that an attempt still runs.
     """
 
     workers: int
@@ -132,6 +155,7 @@ class Terms(NamedTuple):
     window: int | None = None
     complete: bool = False
     observed: bool = False
+    warn_after: float | None = None
 
 
 class Tally:

@@ -16,6 +16,7 @@ from ._batch import clock
 from ._drive import Drive
 from ._engage import Engagement
 from ._news import Cut, Halt, Taken
+from ._snapshot import Running, snapshot
 from ._stats import Stats
 from .exceptions import TaskCancelledError
 
@@ -137,6 +138,11 @@ class Reading(ABC):
         if drive is None:
             return Stats()
         return drive.stats((self._ended or clock()) - self._began)
+
+    def snapshot(self) -> list[Running]:
+        """Which task each worker is at; from any thread."""
+        self.check_home()
+        return snapshot(self.drive)
 
     def error(self) -> BaseException | None:
         """What the run ends with, if not well; the first time only."""

@@ -338,6 +338,7 @@ def run_concurrently(
     max_workers: int | None = None,
     timeout: float | None = None,
     total_timeout: float | None = None,
+    warn_after: float | None = None,
     retry: concurkit.Retry | int | None = None,
     max_per_second: float | None = None,
     chunksize: int | Literal["auto"] = "auto",
@@ -366,6 +367,8 @@ def run_concurrently(
             cancelled; a thread can't be stopped, nor can an interpreter: there it is abandoned.
         total_timeout: how many seconds the run may take; by default there is no limit. When they
             are over, what runs is stopped as by *timeout*, and the rest never starts.
+        warn_after: after how many seconds of its own time a task that still runs is logged as a
+            warning, with its stack, once per attempt, on the logger "concurkit"; by default never.
         retry: which failures are tried again, as a `Retry`, or a number of attempts on any
             `Exception`; by default none are. A timeout or a crash is a failure like any other.
         max_per_second: how many attempts may start per second, at even distances; by default there
@@ -419,6 +422,7 @@ def run_concurrently(
         max_workers=max_workers,
         timeout=timeout,
         total_timeout=total_timeout,
+        warn_after=warn_after,
         retry=retry,
         max_per_second=max_per_second,
         chunksize=chunksize,

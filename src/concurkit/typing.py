@@ -86,6 +86,7 @@ class RunOptions(TypedDict, total=False):
     max_workers: int | None
     timeout: float | None
     total_timeout: float | None
+    warn_after: float | None
     retry: concurkit.Retry | int | None
     max_per_second: float | None
     chunksize: int | Literal["auto"]

@@ -17,7 +17,8 @@ from .._task import shown
 from .._worker_loop import loop_for_now
 from ..exceptions import TaskCancelledError, WorkerCrashedError
 from ._crate import opened, packed, run_packed
-from ._flight import Ended, GaveBack, Still, Tell
+from ._flight import Ended, GaveBack, Poll, Sight, Still, Tell
+from ._frames import Footing
 from ._pickling._refusals import unsendable
 
 if TYPE_CHECKING:
@@ -46,6 +47,7 @@ class GivenFlight:
         self._over = False
         self._refused: BaseException | None = None
         self._worker = ""
+        self._footing = Footing()
 
     # ---- there and back -------------------------------------------------------------------------
 
@@ -67,8 +69,12 @@ class GivenFlight:
     def run(self) -> None:
         """Run the batch, in this process."""
         self._worker = self.progress.worker = threading.current_thread().name
-        with loop_for_now():
-            run(self._job, self.progress)
+        self._footing.enter()
+        try:
+            with loop_for_now():
+                run(self._job, self.progress)
+        finally:
+            self._footing.leave()
 
     def pack(self) -> bytes:
         """The batch for another process, or for another interpreter."""
@@ -188,6 +194,15 @@ class GivenFlight:
             return self.progress.look()
         self.sees_it_run()
         return 0, self._seen
+
+    def sight(self) -> Sight:
+        """In another process any task of the batch may be the one that runs."""
+        window = len(self.batch.items) if self._packed else 1
+        return Sight(self._worker, *self.look(), window)
+
+    def stack(self) -> Poll | None:
+        """Only a task in this process can be seen."""
+        return None if self._packed else self._footing.stack
 
     def sees_it_run(self) -> bool:
         """Whether it runs or has ended by now; notes when that was first so."""

@@ -17,11 +17,15 @@ import anyio
 from .._batch import NO_TASK, OVERDUE, STOPPING, Batch, Job, Progress, Report, Stopped, clock
 from .._task import Task, is_async
 from ..exceptions import InitializerError, TaskCancelledError
-from ._flight import Claim, Ended, GaveBack, Still, Tell, Unfit
+from ._flight import Claim, Ended, GaveBack, Poll, Sight, Still, Tell, Unfit
+from ._frames import task_stack
 from ._thread_seat import ThreadFlight
 
 if TYPE_CHECKING:
     from ._slots import Slots
+
+
+_WORKER = "async worker"
 
 
 class SlotFlight:
@@ -46,6 +50,8 @@ class SlotFlight:
         self.stopped = False  # its slot's scope was cancelled
         self._scope: anyio.CancelScope | None = None  # of the slot, while it runs here
         self._how: Stopped = "cancelled"
+        self._awaited: Any = None  # the coroutine that last waited
+        self._helper: ThreadFlight | None = None  # the sync task that runs in a thread
 
     # ---- in the slot ----------------------------------------------------------------------------
 
@@ -60,6 +66,7 @@ class SlotFlight:
             return await self._run()
         finally:
             self._scope = None  # which goes on to other batches
+            self._awaited = None
             self.progress.end()
 
     async def _run(self) -> bool:
@@ -80,6 +87,7 @@ class SlotFlight:
                         value = stop.value
                     else:
                         waited[0] = True
+                        self._awaited = made
                         value = await _stepped(made, own, waited, wanted)
                 else:
                     task = item if fn is None else Task(fn, *((item,) if job.single else item))
@@ -121,6 +129,7 @@ class SlotFlight:
             except StopIteration as stop:
                 return stop.value, None
             waited[0] = True
+            self._awaited = value
             value = await _stepped(value, own, waited, wanted)
         return value, None
 
@@ -143,18 +152,22 @@ class SlotFlight:
         flight = ThreadFlight(
             boxed, Job(None, own, share=self._job.share), tell, None, self._slots.crew
         )
-        self._slots.crew.launch([(flight, None)])
+        self._helper = flight
         try:
-            await done.wait()
-        except BaseException as error:
-            unwanted = True
-            _close_values(reports)
-            flight.progress.told = self.progress.told
-            if flight.abandon(-1) is not None:
-                self._how = "abandoned"
-            if isinstance(error, GeneratorExit):
-                waited.append(None)
-            raise
+            self._slots.crew.launch([(flight, None)])
+            try:
+                await done.wait()
+            except BaseException as error:
+                unwanted = True
+                _close_values(reports)
+                flight.progress.told = self.progress.told
+                if flight.abandon(-1) is not None:
+                    self._how = "abandoned"
+                if isinstance(error, GeneratorExit):
+                    waited.append(None)
+                raise
+        finally:
+            self._helper = None
         if reports[0].failures:
             return None, reports[0].failures[0][1]
         return reports[0].values[0][0], None
@@ -181,7 +194,7 @@ class SlotFlight:
             since=progress.since,
             busy=clock() - progress.since,
             ends=progress.ends,
-            worker="async worker",
+            worker=_WORKER,
         )
         if self.stopped:
             if len(progress.values) < progress.todo.kept:
@@ -193,6 +206,19 @@ class SlotFlight:
 
     def look(self) -> tuple[int, float | None]:
         return self.progress.look()
+
+    def sight(self) -> Sight:
+        return Sight(_WORKER, *self.progress.look())
+
+    def stack(self) -> Poll | None:
+        return self._doing
+
+    def _doing(self) -> str | None:
+        helper = self._helper
+        if helper is not None:
+            return helper.doing()
+        # One that has not waited yet is at its first step, in the loop's thread.
+        return task_stack(self._awaited, self._slots.thread)
 
     def recall(self, unbegun: bool) -> None:
         self._slots.in_loop(lambda: self._recall(unbegun))

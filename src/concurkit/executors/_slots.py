@@ -45,7 +45,7 @@ class Slots:
         self.home: object = self
         self.crew = Crew(open_threads, most, start_threads)
         self.belongings = Belongings()  # one value for all on this loop
-        self._thread = threading.get_ident()
+        self.thread = threading.get_ident()  # of the loop
         self._soon, self._spawn = loop_functions()
         self._inbox: deque[SlotFlight] = deque()
         self._parked: list[anyio.Event] = []
@@ -86,7 +86,7 @@ class Slots:
 
     def in_loop(self, fn: Callable[[], object]) -> None:
         """Call *fn* in the loop's thread: now if this is it, else soon."""
-        if threading.get_ident() == self._thread:
+        if threading.get_ident() == self.thread:
             fn()
         else:
             try:

@@ -25,11 +25,14 @@ from .._belongings import Belongings
 from .._setup import NOTHING, Setup
 from .._worker_loop import finish
 from ..exceptions import InitializerError, TaskCancelledError
-from ._flight import Ended, Flight, GaveBack, Tell, Unfit
+from ._flight import Ended, Flight, GaveBack, Poll, Sight, Tell, Unfit
+from ._frames import Footing
 from ._map import SHUT_DOWN, MapExecutor
 
 P = ParamSpec("P")
 R = TypeVar("R")
+
+_WORKER = "serial"
 
 
 class SerialExecutor(MapExecutor):
@@ -159,8 +162,9 @@ class _Flight:
         self._tell = tell
         self._make_ready = make_ready
         self.progress = Progress(batch.items, batch.indices[0], batch.attempt)
-        self.progress.worker = "serial"
+        self.progress.worker = _WORKER
         self.progress.belongings = belongings
+        self._footing = Footing()
 
     def run(self) -> Callable[[], None]:
         """In the caller's thread: run the batch; returns what reports it."""
@@ -168,6 +172,7 @@ class _Flight:
         if unfit is not None:
             event = Unfit(self.batch.number, unfit)
             return lambda: self._tell(event)
+        self._footing.enter()
         try:
             run(self._job, self.progress)
         except Interrupted as interrupted:  # the task that runs is the last
@@ -176,10 +181,18 @@ class _Flight:
             report.lost = TaskCancelledError("the task was interrupted")
             interrupted.then = lambda: self._tell(Ended(self.batch.number, report))
             raise
+        finally:
+            self._footing.leave()
         return lambda: self._tell(Ended(self.batch.number, self._report()))
 
     def look(self) -> tuple[int, float | None]:
         return self.progress.look()
+
+    def sight(self) -> Sight:
+        return Sight(_WORKER, *self.progress.look())
+
+    def stack(self) -> Poll | None:
+        return self._footing.stack
 
     def recall(self, unbegun: bool) -> None:
         """Nothing is gained by sharing out: there is one worker."""
@@ -206,5 +219,5 @@ class _Flight:
             since=progress.since,
             busy=clock() - progress.since,
             ends=progress.ends,
-            worker="serial",
+            worker=_WORKER,
         )

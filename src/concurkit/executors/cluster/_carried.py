@@ -90,6 +90,10 @@ class CarriedFlight(ProcessFlight):
         index = self.index_at(position)
         self._tell(Logged(-1 if index is None else index, bytes(data)))  # type: ignore[arg-type]
 
+    def say(self, event: Any) -> None:
+        """Have something told in the batch's own thread."""
+        self._tell(event)
+
     def give_up(self, position: int = -1) -> None:
         """End it, if the task at *position* (-1: any) still runs."""
         report = self.abandon(position)

@@ -75,13 +75,14 @@ class Note(NamedTuple):
     data: bytes = b""
 
 
-AT = 0  # the task at position `first` has run for `second` seconds
+AT = 0  # the task at `first`, or one of the `data` ones from there on, has run `second` seconds
 KEPT = 1  # the first `first` tasks are kept, the others were given back
 STILL = 2  # the task that was to be stopped had ended
 LOG = 3  # a log record or a warning, of the task at `first` or of none (-1)
+STACK = 4  # what the running task does
 
 # What a node is asked of a batch.
-RECALL, RECALL_UNBEGUN, STOP, ABANDON = range(4)
+RECALL, RECALL_UNBEGUN, STOP, ABANDON, ASK = range(5)
 
 
 def lot_of(view: memoryview) -> Any:

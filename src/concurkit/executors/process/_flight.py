@@ -16,7 +16,7 @@ from ...exceptions import (
     TaskCancelledError,
     WorkerCrashedError,
 )
-from .._flight import Claim, Ended, GaveBack, Still, Tell, Unfit
+from .._flight import Claim, Ended, GaveBack, Poll, Sight, Still, Tell, Unfit
 from .._pickling._pickle import Wire, dumps_items, unpack_error
 from .._pickling._refusals import unreadable_result, unsendable
 from .._pickling._settings import remember, setting_of
@@ -276,6 +276,17 @@ class ProcessFlight:
             return position, since
         # Its end may be on the way to us while the worker is at the batch behind it.
         return len(self.batch.items) if self.seat.is_past(self.id, flight) else 0, None
+
+    def sight(self) -> Sight:
+        seat = self.seat
+        if seat is None:
+            return Sight("", 0, None)
+        position, since = self.look()
+        window = 1 if since is None else max(1, seat.window)
+        return Sight(seat.name, position, since, window)
+
+    def stack(self) -> Poll | None:
+        return None if self.seat is None else self.seat.inquiry.about(self.id)
 
     def recall(self, unbegun: bool) -> None:
         if self._crew.withdraw(self):

@@ -22,6 +22,7 @@ from ..._daemons import DAEMON
 from ..._outside import of_process
 from ..._setup import Setup
 from ..._worker_loop import loop_for
+from .._frames import thread_stack
 from .._pickling._pickle import dumps, loads, pack_error
 from .._pickling._refusals import unreadable_task
 from .._pickling._settings import Setting, opened_setting, remember
@@ -32,6 +33,7 @@ from ._lent import Lent
 from ._memory import peak, resident
 from ._returns import Returns, is_large
 from ._wire import (
+    ASK,
     BATCH,
     CLOSE,
     END,
@@ -47,6 +49,7 @@ from ._wire import (
     REPLY,
     SINGLE,
     SPENT,
+    STACK,
     TASKS,
     TIMED,
     UNFIT,
@@ -301,7 +304,10 @@ class _Worker:
     def _obey(self) -> None:
         for message in _pipe.messages(self._control):
             try:
-                self._give_back(*RECALL.unpack(message))
+                if message == ASK:
+                    self._tell_stack()
+                else:
+                    self._give_back(*RECALL.unpack(message))
             except OSError:  # the main thread has closed the pipe, or the parent is gone
                 return
 
@@ -316,6 +322,11 @@ class _Worker:
                 return
             self._send(KEPT, flight, kept, 0.0, 0.0, [])
 
+    def _tell_stack(self) -> None:
+        flight, main = self._begun, threading.main_thread().ident
+        stack = (main and thread_stack(main)) or ""
+        self._send(STACK, flight, 0, 0.0, 0.0, [stack.encode(errors="replace")])
+
     def _watch(self) -> None:
         """Keep account of the memory, and end this process when its parent is gone."""
         parent = parent_process()
@@ -326,12 +337,17 @@ class _Worker:
 
 
 def _dump_stack_to(file: int) -> None:
-    """Have faulthandler write there what a segfault or an abort interrupts."""
+    """Have faulthandler write there what a segfault or an abort interrupts, or when it is asked.
+
+    See `_inquiry`. The signal comes to the main thread, as long as that does not refuse it.
+    """
     if file >= 0:
         import faulthandler  # which a sub-interpreter that has processes can't import
 
         options: dict[str, Any] = {"c_stack": False} if sys.version_info >= (3, 14) else {}
         faulthandler.enable(file, all_threads=False, **options)
+        if sys.platform != "win32":
+            faulthandler.register(signal.SIGURG, file, all_threads=False)
 
 
 _workers: list[_Worker] = []  # the last is this process's; a forked one has its parent's too
