@@ -12,6 +12,8 @@ Example:
     [3]
 """
 
+from __future__ import annotations
+
 from ._events import Event as Event
 from ._events import Observer as Observer
 from ._events import RunEnded as RunEnded
@@ -23,3 +25,43 @@ from ._events import TaskStarted as TaskStarted
 from ._events import WorkerCrashed as WorkerCrashed
 from ._events import WorkerEnded as WorkerEnded
 from ._events import WorkerStarted as WorkerStarted
+
+TYPE_CHECKING = False  # as in typing, whose import alone would cost more than all of ours
+if TYPE_CHECKING:
+    from typing import Any
+
+    from .timeline import Timeline as Timeline
+
+# Imported on first use, so that a run without observers pays for none of them (PEP 562).
+_HOMES = {
+    "Timeline": ".timeline",
+}
+
+__all__ = [
+    "Event",
+    "Observer",
+    "RunEnded",
+    "RunStarted",
+    "TaskEnded",
+    "TaskRetried",
+    "TaskStarted",
+    "TasksEnded",
+    "Timeline",
+    "WorkerCrashed",
+    "WorkerEnded",
+    "WorkerStarted",
+]
+
+
+def __getattr__(name: str) -> Any:
+    home = _HOMES.get(name)
+    if home is None:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    from importlib import import_module
+
+    value = globals()[name] = getattr(import_module(home, __name__), name)
+    return value
+
+
+def __dir__() -> list[str]:
+    return sorted({*globals(), *__all__})
