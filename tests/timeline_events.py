@@ -6,6 +6,8 @@ import heapq
 import random
 from collections.abc import Iterable, Iterator
 
+from hypothesis import strategies as st
+
 from concurkit import Stats
 from concurkit.observers import (
     Event,
@@ -155,3 +157,33 @@ def inner(run: int = 2, at: float = 2.0) -> Iterator[Event]:
             more |= {"error": TimeoutError("over its timeout of 0.5 s"), "stopped": "cancelled"}
         yield ended(index, now, took, "async worker", **more)
     yield over(run, max(free) + 0.01)
+
+
+# ---- any run at all -----------------------------------------------------------------------------
+
+moments = st.floats(0, 100, allow_nan=False)
+durations = st.floats(0, 50, allow_nan=False)
+histories = st.lists(
+    st.tuples(
+        *(st.sampled_from(["worker", "again", "batch", "open", "failed"]), st.integers(0, 3)),
+        *(moments, durations),
+    ),
+    max_size=40,
+)
+
+
+def history(drawn: list[tuple[str, int, float, float]]) -> list[Event]:
+    found: list[Event] = [started(workers=3)]
+    for index, (kind, number, at, took) in enumerate(drawn):
+        worker = f"thread worker {number}"
+        if kind == "worker":
+            found.append(ended(index, at, took, worker))
+        elif kind == "failed":
+            found.append(ended(index, at, took, worker, error=OSError("x"), stopped="cancelled"))
+        elif kind == "again":
+            found.append(again(index, at, took, worker))
+        elif kind == "batch":
+            found.append(batch(1000 * index, number + 1, at, took, worker))
+        else:
+            found.append(begun(index, at))
+    return found

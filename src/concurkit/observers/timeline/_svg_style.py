@@ -15,7 +15,7 @@ _LIGHT: Final[dict[str, Any]] = {
     "on": "#ffffff",
     "tones": ("#3b6ea5", "#2d7d74", "#6c5fa7", "#7d6832", "#56697a"),
     "failed": "#bf3b30",
-    "retried": "#a86a12",
+    "retried": "#a06410",
     "cancelled": "#6b7684",
     "killed": "#8a2f66",
     "abandoned": "#5d6875",

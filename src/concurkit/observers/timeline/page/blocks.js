@@ -40,7 +40,8 @@ function drawRow(chart, row, y, tall) {
       if (status !== RETURNED) continue;
     }
     const tone = run.hues[run.name[at]];
-    if (span && x0 - span.x1 < 0.8 && span.tone === tone && span.dim === dim) {
+    const alike = span && span.dim === dim && (span.tone === tone || span.x1 - span.x0 < 1);
+    if (alike && x0 - span.x1 < 0.8) {
       span.covered += x1 - Math.max(x0, span.x1 - 0.8);
       span.x1 = Math.max(span.x1, x1);
     } else {

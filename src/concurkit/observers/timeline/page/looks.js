@@ -80,7 +80,7 @@ function inSeconds(micro) {
   }
   if (value >= 0.9995) return `${digits(value)} s`;
   if (value >= 0.0009995) return `${digits(value * 1e3)} ms`;
-  return `${digits(micro)} µs`;
+  return micro > 0 ? `${digits(micro)} µs` : "0 s";
 }
 
 // Round moments between two, not more than so many, with a way to write them.
