@@ -75,7 +75,7 @@ def _run(picture: Picture) -> Iterator[str]:
         top = HEAD + number * row_height
         if number % every == 0:
             middle = _n(top + row_height / 2)
-            label = escape(row.name if len(row.name) <= 27 else row.name[:26] + "…")
+            label = escape(row.name if len(row.name) <= 27 else "…" + row.name[-26:])
             yield f'<text class="label" x="{LEFT - 10}" y="{middle}">{label}</text>\n'
         yield from _row(picture, row, top, row_height, scale, tones)
 

@@ -55,7 +55,8 @@ def share(value: float) -> str:
 
 def times(value: float) -> str:
     """A factor."""
-    return f"{value:.2f}{TIMES}" if value < 0.995 else f"{value:,.1f}{TIMES}"
+    places = 2 if value < 0.995 else 1 if value < 99.95 else 0
+    return f"{value:,.{places}f}{TIMES}"
 
 
 def count(number: int, one: str, many: str | None = None) -> str:

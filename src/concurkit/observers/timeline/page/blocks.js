@@ -13,7 +13,7 @@ function drawRow(chart, row, y, tall) {
   const flush = () => {
     if (!span) return;
     const width = Math.max(span.x1 - span.x0, 0.8);
-    pen.globalAlpha = (span.dim ? 0.16 : 1) * (0.35 + 0.65 * Math.min(1, span.covered / width));
+    pen.globalAlpha = (span.dim ? 0.16 : 1) * (0.45 + 0.55 * Math.min(1, span.covered / width));
     pen.fillStyle = looks.tones[span.tone];
     pen.fillRect(span.x0, y, width, tall);
     pen.globalAlpha = 1;

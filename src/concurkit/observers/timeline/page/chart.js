@@ -111,7 +111,7 @@ class Chart {
     pen.font = this.font(12);
     pen.textAlign = "left";
     pen.fillStyle = looks.ink;
-    pen.fillText(shorten(pen, name, this.left - 56), 4, y);
+    pen.fillText(shortenLabel(pen, name, this.left - 56), 4, y);
     if (share === null) return;
     pen.textAlign = "right";
     pen.fillStyle = looks.muted;
@@ -182,4 +182,11 @@ class Chart {
     const here = after - firstAbove(run.start, row.from, row.to, at - near);
     return {at: best, others: run.stop[best] - run.start[best] < 2 * near ? Math.max(0, here - 1) : 0};
   }
+}
+
+// A worker's name differs from another's at its end.
+function shortenLabel(pen, text, room) {
+  let from = 0;
+  while (from < text.length && pen.measureText(from ? "…" + text.slice(from) : text).width > room) from++;
+  return from ? "…" + text.slice(from) : text;
 }

@@ -89,20 +89,23 @@ function ticks(from, to, most) {
   const size = 10 ** Math.floor(Math.log10(rough));
   let step = [1, 2, 5, 10].map((by) => by * size).find((one) => one >= rough * 0.999999);
   const clock = [6e7, 1.2e8, 3e8, 6e8, 1.8e9, 3.6e9, 7.2e9, 2.16e10, 4.32e10, 8.64e10];
-  if (rough > 3e7) step = clock.find((one) => one >= rough) ?? step;
+  const days = 10 ** Math.max(0, Math.ceil(Math.log10(rough / 8.64e10)));
+  if (rough > 3e7) step = clock.find((one) => one >= rough) ?? 8.64e10 * days;
   const found = [];
   for (let at = Math.ceil(from / step - 1e-9) * step; at <= to; at += step) found.push(at);
-  return found.map((at) => ({at, text: tickText(at, step)}));
+  const largest = Math.max(Math.abs(from), Math.abs(to));
+  return found.map((at) => ({at, text: tickText(at, step, largest)}));
 }
 
-function tickText(at, step) {
+function tickText(at, step, largest) {
   if (Math.abs(at) < step / 2) return "0";
+  if (step >= 8.64e10) return `${Math.round(at / 8.64e10)} d`;
   if (step >= 6e7) {
     const minutes = Math.round(at / 6e7);
     return minutes >= 60 && minutes % 60 === 0 ? `${minutes / 60} h` :
       minutes > 60 ? `${Math.floor(minutes / 60)} h ${minutes % 60}` : `${minutes} min`;
   }
-  const [unit, size] = step >= 1e4 ? ["s", 1e6] : step >= 10 ? ["ms", 1e3] : ["µs", 1];
+  const [unit, size] = largest >= 1e6 ? ["s", 1e6] : largest >= 1e3 ? ["ms", 1e3] : ["µs", 1];
   const places = Math.max(0, Math.ceil(-Math.log10(step / size) - 1e-9));
   const text = (at / size).toLocaleString("en", {minimumFractionDigits: places, maximumFractionDigits: places});
   return `${text} ${unit}`;

@@ -60,6 +60,10 @@ function watch(charts) {
       if (chart.width !== target.clientWidth) layOut(chart);
     }
   });
+  addEventListener("beforeprint", () => {
+    for (const chart of charts) chart.seen = true;
+    charts.forEach(layOut);
+  });
   for (const chart of charts) {
     sight.observe(chart.canvas);
     size.observe(chart.canvas);
