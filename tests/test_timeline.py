@@ -1,10 +1,11 @@
-"""The timeline: what it keeps of a run, its figures, and the files that it writes."""
+"""The timeline: what it keeps of a run, its figures and its colours."""
 
 # ruff: noqa: SIM300  (assertions read: expected == actual)
 
 from __future__ import annotations
 
 import json
+import re
 import sys
 import threading
 import tracemalloc
@@ -93,6 +94,18 @@ def test_it_is_saved_from_one_thread_while_another_records(tmp_path: Path) -> No
         recording.join()
 
 
+def test_an_event_that_a_ctrl_c_cut_short_leaves_no_trace() -> None:
+    timeline = watched([started(), ended(0, 0, 1)])
+    columns = timeline._recordings[1]._columns
+    columns.started.append(5.0)
+    columns.worker.append(0)
+
+    assert 1 == timeline.summary().returned
+    columns.started.append(5.0)
+    timeline.on_event(ended(1, 2, 3))
+    assert [3.0, 1.0] == [slow.duration for slow in timeline.summary().slowest]
+
+
 # ---- figures ------------------------------------------------------------------------------------
 
 
@@ -149,6 +162,13 @@ def test_tasks_side_by_side_on_one_worker_get_a_row_each() -> None:
 
     assert ["async worker · slot 1", "async worker · slot 2"] == [w.worker for w in summary.workers]
     assert [2, 1] == [worker.tasks for worker in summary.workers]
+
+
+def test_the_clock_of_another_machine_does_not_lengthen_the_run() -> None:
+    tasks = [ended(0, -600, 1, "behind"), ended(1, 2, 5, "right"), ended(2, 600, 1, "ahead")]
+    summary = watched([started(), *tasks, over(at=10)]).summary()
+
+    assert (10, 5) == (summary.seconds, summary.task_seconds)
 
 
 def test_worker_ten_comes_after_worker_nine() -> None:
@@ -255,3 +275,41 @@ def test_blocks_of_a_row_lie_side_by_side_or_on_top_of_a_batch(
             else:
                 reached = max(reached, end)
             under = max(under, end) if is_batch else under
+
+
+# ---- contrast: of the page's own colours, by the formula of WCAG 2 ------------------------------
+
+
+def schemes() -> dict[str, dict[str, str]]:
+    from concurkit.observers import timeline
+
+    style = (Path(timeline.__path__[0]) / "page" / "page.css").read_text(encoding="utf-8")
+    light, dark = re.findall(r":root \{(.*?)\}", style, re.DOTALL)
+    return {
+        name: dict(re.findall(r"--([\w-]+): (#\w{6})", rules))
+        for name, rules in (("light", light), ("dark", dark))
+    }
+
+
+def contrast(one: str, other: str) -> float:
+    def light(colour: str) -> float:
+        parts = [int(colour[at : at + 2], 16) / 255 for at in (1, 3, 5)]
+        linear = [p / 12.92 if p <= 0.04045 else ((p + 0.055) / 1.055) ** 2.4 for p in parts]
+        return 0.2126 * linear[0] + 0.7152 * linear[1] + 0.0722 * linear[2]
+
+    low, high = sorted([light(one), light(other)])
+    return (high + 0.05) / (low + 0.05)
+
+
+@pytest.mark.parametrize("scheme", ["light", "dark"])
+def test_texts_and_blocks_stand_out(scheme: str) -> None:
+    colours = schemes()[scheme]
+    blocks = [name for name in colours if name.startswith("tone-")]
+    blocks += ["failed", "retried", "cancelled", "killed", "abandoned"]
+
+    for text in ("ink", "muted", "failed"):
+        assert contrast(colours[text], colours["card"]) >= 4.5, text
+    assert contrast(colours["muted"], colours["page"]) >= 4.5
+    for block in blocks:
+        assert contrast(colours[block], colours["card"]) >= 3, block
+        assert contrast(colours[block], colours["on"]) >= 4.5, block

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Final
 
 from ._recording import STATUSES
 from ._rows import Picture
 
 HUES: Final = 5
+MOST_RUNS: Final = 100
 MOST_NAMES: Final = 8
 
 IN_WORDS: Final = {
@@ -19,6 +21,13 @@ IN_WORDS: Final = {
     "abandoned": "abandoned",
     "running": "still running",
 }
+
+
+def left_out(pictures: Sequence[Picture]) -> str:
+    """A note for what shows the first `MOST_RUNS` runs only; empty if there are no more."""
+    if len(pictures) <= MOST_RUNS:
+        return ""
+    return f"These are the first {MOST_RUNS} of {len(pictures):,} runs; a .json file has all."
 
 
 def hues(picture: Picture) -> list[int]:

@@ -18,6 +18,7 @@ from importlib import resources
 from typing import Final
 
 from ._columns import payload, positions
+from ._looks import MOST_RUNS, left_out
 from ._rows import Picture
 from ._tables import article
 
@@ -30,7 +31,8 @@ _HOLE: Final = re.compile(r"\{\{(\w+)\}\}")
 
 def page(pictures: Sequence[Picture]) -> Iterable[str]:
     """The parts of the file."""
-    style, script = _file("page.css"), _script()
+    style, script, note = _file("page.css"), _script(), left_out(pictures)
+    pictures = pictures[:MOST_RUNS]
     packed = zlib.compress(json.dumps(payload(pictures), separators=(",", ":")).encode(), 6)
     fill = {
         "policy": escape(_policy(style, script)),
@@ -40,6 +42,7 @@ def page(pictures: Sequence[Picture]) -> Iterable[str]:
             article(number, picture, positions(picture)) for number, picture in enumerate(pictures)
         )
         or '<p class="empty">No run was watched yet.</p>',
+        "note": f'<p class="empty">{note}</p>' if note else "",
         "data": base64.b64encode(packed).decode("ascii"),
         "script": script,
     }

@@ -8,7 +8,7 @@ from __future__ import annotations
 import threading
 from array import array
 from dataclasses import dataclass, field
-from typing import Final, NamedTuple
+from typing import Any, Final, NamedTuple
 
 from .._events import (
     RunEnded,
@@ -84,6 +84,8 @@ class Columns:
         attempt: int,
         status: int,
     ) -> None:
+        if len(self.started) != len(self.status):
+            self._trim()
         self.started.append(started)
         self.duration.append(max(0.0, duration))
         self.worker.append(worker)
@@ -94,9 +96,18 @@ class Columns:
         self.status.append(status)
 
     def copy(self) -> Columns:
-        return Columns(
-            *(self.started[:], self.duration[:], self.worker[:], self.name[:]),
-            *(self.index[:], self.count[:], self.attempt[:], self.status[:]),
+        self._trim()
+        return Columns(*(column[:] for column in self._all()))
+
+    def _trim(self) -> None:
+        """Take off what a Ctrl-C in the middle of `add` has left."""
+        for column in self._all():
+            del column[len(self.status) :]
+
+    def _all(self) -> tuple[array[Any], ...]:
+        return (
+            *(self.started, self.duration, self.worker, self.name),
+            *(self.index, self.count, self.attempt, self.status),
         )
 
 
@@ -162,15 +173,15 @@ class Recording:
                 self._attempt(event, event.attempts, RETURNED)
             else:
                 status = STATUSES.index(event.stopped or "failed")
-                self._fault(event.error, None)
                 self._attempt(event, event.attempts, status)
+                self._fault(event.error, None)
 
     def retried(self, event: TaskRetried) -> None:
         with self._lock:
             self._unfinished.pop(event.index, None)
             status = STATUSES.index(event.stopped or "retried")
-            self._fault(event.error, event.wait)
             self._attempt(event, event.attempt, status)
+            self._fault(event.error, event.wait)
 
     def crashed(self, event: WorkerCrashed) -> None:
         with self._lock:
@@ -202,7 +213,7 @@ class Recording:
         )
 
     def _fault(self, error: BaseException, wait: float | None) -> None:
-        self._troubles[len(self._columns)] = Trouble(self._text(error), wait)
+        self._troubles[len(self._columns) - 1] = Trouble(self._text(error), wait)
 
     def _worker(self, name: str) -> int:
         return self._workers.setdefault(name, len(self._workers))

@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import heapq
-import math
 import re
 from array import array
 from collections.abc import Iterator
 from dataclasses import dataclass
+from operator import add
 from typing import Final
 
 from ._recording import RUNNING, Columns, Crash, Recorded, Trouble
@@ -46,14 +46,18 @@ class Picture:
         recorded: what it was made of.
         columns: the blocks; those of unfinished tasks come last.
         names: of tasks, fit to be shown.
-        begin: when the run, or the first of its blocks, began.
-        end: when it ended; the present for a run that goes on.
+        began: when the run began.
+        ended: when it ended; the present for a run that goes on.
+        begin: that, or when the first block began: another machine's clock may be behind.
+        end: likewise, when all is over.
         rows: one for each worker, in the order of their names; unfinished tasks come last.
     """
 
     recorded: Recorded
     columns: Columns
     names: list[str]
+    began: float
+    ended: float
     begin: float
     end: float
     rows: list[Row]
@@ -76,14 +80,22 @@ class Picture:
 def draw(recorded: Recorded, now: float) -> Picture:
     """Lay out what is known of a run at the moment *now*, in seconds since the epoch."""
     columns = recorded.columns
-    finished = len(columns)
-    begin = min(recorded.began.at, min(columns.started, default=math.inf))
-    end = recorded.ended.at if recorded.ended is not None else max(now, begin)
+    began = recorded.began.at
+    ended = recorded.ended.at if recorded.ended is not None else max(now, began)
     rows = _worker_rows(recorded)
     names = [clean(name) for name in recorded.names]
-    rows += _unfinished_rows(recorded, columns, names, end)
-    begin = min([begin, *columns.started[finished:]])
-    return Picture(recorded, columns, names, begin, end, rows)
+    rows += _unfinished_rows(recorded, columns, names, ended)
+    ends = map(add, columns.started, columns.duration)
+    return Picture(
+        recorded=recorded,
+        columns=columns,
+        names=names,
+        began=began,
+        ended=ended,
+        begin=min(began, min(columns.started, default=began)),
+        end=max(ended, max(ends, default=ended)),
+        rows=rows,
+    )
 
 
 def _worker_rows(recorded: Recorded) -> list[Row]:

@@ -14,6 +14,7 @@ def write_whole(path: Path, parts: Iterable[str]) -> None:
     Whoever opens the file sees the old text or the new one, also while it is written; if writing
     fails, the old file stays as it was.
     """
+    path = path.resolve()  # what a link leads to is replaced, not the link
     handle, beside = tempfile.mkstemp(prefix=f".{path.name[:100]}.", dir=path.parent)
     try:
         with os.fdopen(handle, "w", encoding="utf-8", newline="\n") as file:

@@ -135,7 +135,7 @@ class Summary:
 
 def summarise(picture: Picture) -> Summary:
     """Count what is in a picture."""
-    began, length = picture.recorded.began, picture.end - picture.begin
+    began, length = picture.recorded.began, picture.ended - picture.began
     rows = [row for row in picture.rows if not row.running]
     workers = tuple(_use(picture, row) for row in rows)
     task_seconds = sum(worker.busy for worker in workers)
@@ -181,10 +181,10 @@ def _returned(picture: Picture) -> int:
 
 
 def _use(picture: Picture, row: Row) -> WorkerUse:
-    columns, length = picture.columns, picture.end - picture.begin
-    busy, reached = 0.0, picture.begin
+    columns, length = picture.columns, picture.ended - picture.began
+    busy, reached = 0.0, picture.began
     for block in row.blocks:  # in the order of their starts, so that one look back is enough
-        end = min(columns.started[block] + columns.duration[block], picture.end)
+        end = min(columns.started[block] + columns.duration[block], picture.ended)
         begin = max(columns.started[block], reached)
         if end > begin:
             busy += end - begin
@@ -216,7 +216,7 @@ def _slow(picture: Picture, row: Row, block: int) -> SlowTask:
         index=columns.index[block],
         name=picture.names[columns.name[block]],
         worker=row.name,
-        started=columns.started[block] - picture.begin,
+        started=columns.started[block] - picture.began,
         duration=columns.duration[block],
         attempt=columns.attempt[block],
         status=STATUSES[columns.status[block]],
@@ -234,7 +234,7 @@ def _last(picture: Picture, rows: list[Row], uses: tuple[WorkerUse, ...]) -> Las
     if not ends:
         return None
     end, use = max(zip(ends, uses, strict=True), key=lambda pair: pair[0])
-    ended = min(end, picture.end) - picture.begin
+    ended = min(end, picture.ended) - picture.began
     return LastWorker(worker=use.worker, tasks=use.tasks, busy=use.busy, ended=ended)
 
 

@@ -7,7 +7,7 @@ from collections.abc import Iterator, Sequence
 from html import escape
 from typing import Final
 
-from ._looks import IN_WORDS, hues, seen_statuses
+from ._looks import IN_WORDS, MOST_RUNS, hues, left_out, seen_statuses
 from ._recording import RETURNED, RUNNING, STATUSES
 from ._rows import Picture, Row
 from ._summary import ends_in_words, summarise
@@ -24,6 +24,8 @@ FOOT: Final = 26
 
 def svg(pictures: Sequence[Picture]) -> Iterator[str]:
     """The parts of the file."""
+    note = left_out(pictures)
+    pictures = pictures[:MOST_RUNS]
     heights = [_height(one) for one in pictures]
     legend = sorted({s for one in pictures for s in seen_statuses(one)}, key=STATUSES.index)
     height = sum(heights) + (44 if legend else 60)
@@ -42,6 +44,9 @@ def svg(pictures: Sequence[Picture]) -> Iterator[str]:
         yield "</g>\n"
         top += own
     yield from _legend(legend, top + 14)
+    if note:
+        where = f'x="{WIDTH - RIGHT}" y="{_n(top + 18)}" text-anchor="end"'
+        yield f'<text class="muted" {where}>{note}</text>\n'
     yield "</svg>\n"
 
 

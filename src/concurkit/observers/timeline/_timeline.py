@@ -61,7 +61,7 @@ class Timeline:
     @property
     def runs(self) -> tuple[int, ...]:
         """The numbers of the runs that it has watched, in the order in which they began."""
-        return tuple(self._recordings)
+        return tuple(self._recordings.copy())
 
     def save(self, path: str | os.PathLike[str]) -> None:
         """Write what has happened so far to a file, as its ending says.
@@ -126,14 +126,13 @@ class Timeline:
         return summarise(draw(recording.so_far(), time.time()))
 
     def _last(self) -> int:
-        recordings = list(self._recordings.items())
-        known = {number for number, _ in recordings}
-        outer = [number for number, one in recordings if one.outer not in known]
+        known = self._recordings.copy()
+        outer = [number for number, one in known.items() if one.outer not in known]
         return outer[-1] if outer else -1
 
     def _pictures(self) -> list[Picture]:
         now = time.time()
-        return [draw(one.so_far(), now) for one in list(self._recordings.values())]
+        return [draw(one.so_far(), now) for one in self._recordings.copy().values()]
 
     def __repr__(self) -> str:
         number = len(self._recordings)
