@@ -164,6 +164,15 @@ def test_tasks_side_by_side_on_one_worker_get_a_row_each() -> None:
     assert [2, 1] == [worker.tasks for worker in summary.workers]
 
 
+def test_a_worker_and_those_in_its_place_count_as_one_and_idle_ones_as_none() -> None:
+    replaced = [ended(n, 3 * n, 2, f"process worker {n + 1}") for n in range(3)]
+    one = watched([started(workers=1), *replaced, over(at=10)]).summary()
+    few = watched([started(workers=8), *replaced, over(at=10)]).summary()
+
+    assert (4, 0.6) == (one.overhead, one.utilisation)
+    assert (24, 0.2) == (few.overhead, few.utilisation)
+
+
 def test_the_clock_of_another_machine_does_not_lengthen_the_run() -> None:
     tasks = [ended(0, -600, 1, "behind"), ended(1, 2, 5, "right"), ended(2, 600, 1, "ahead")]
     summary = watched([started(), *tasks, over(at=10)]).summary()

@@ -190,6 +190,14 @@ def test_a_trace_is_valid_and_its_slices_nest(
             over.append(end)
 
 
+def test_what_failed_in_a_batch_ends_within_it(tmp_path: Path) -> None:
+    late = ended(5, 1.5, 0.5005, error=OSError("clocks differ a little"))
+    whole, part = slices(watched([started(), batch(0, 9, 1, 1), late, over()]), tmp_path)
+
+    assert (1e6, 1e6) == (whole["ts"], whole["dur"])
+    assert (1.5e6, 0.5e6) == (part["ts"], part["dur"])
+
+
 def test_an_unfinished_task_begins_and_does_not_end(tmp_path: Path) -> None:
     timeline = watched([started(), ended(0, 0, 1), begun(1, 2, "slow")])
     [_, last] = slices(timeline, tmp_path)
