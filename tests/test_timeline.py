@@ -4,11 +4,13 @@
 
 from __future__ import annotations
 
+import gc
 import json
 import re
 import sys
 import threading
 import tracemalloc
+import weakref
 from pathlib import Path
 
 import pytest
@@ -57,6 +59,25 @@ def test_a_task_of_its_own_takes_forty_bytes_or_so() -> None:
 
     assert kept < 20_000 * 50
     assert 20_000 == timeline.summary().returned
+
+
+def test_errors_are_kept_as_text_alone_with_nothing_that_they_hold() -> None:
+    class Weighty(Exception):  # builtin errors take no weak references
+        pass
+
+    errors = [Weighty(), Weighty(), Weighty()]
+    gone = [weakref.ref(error) for error in errors]
+    timeline = watched(
+        [
+            *(started(), again(0, 0, 1, error=errors[0]), ended(0, 1, 1, error=errors[1])),
+            over(error=errors[2]),
+        ]
+    )
+    errors.clear()
+    gc.collect()
+
+    assert [None] * 3 == [one() for one in gone]
+    assert 1 == timeline.summary().failed
 
 
 def test_events_of_a_run_that_it_did_not_see_begin_are_let_be() -> None:

@@ -21,6 +21,7 @@ from ._columns import payload, positions
 from ._looks import MOST_RUNS, left_out
 from ._rows import Picture
 from ._tables import article
+from ._words import clean
 
 _SCRIPTS: Final = (
     *("data.js", "looks.js", "blocks.js", "chart.js", "window.js", "pointer.js"),
@@ -53,7 +54,7 @@ def page(pictures: Sequence[Picture]) -> Iterable[str]:
 def _title(pictures: Sequence[Picture]) -> str:
     if not pictures:
         return "Timeline"
-    modes = ", ".join(dict.fromkeys(picture.recorded.began.mode for picture in pictures))
+    modes = ", ".join(dict.fromkeys(clean(picture.recorded.began.mode) for picture in pictures))
     return f"Timeline · {modes}"
 
 

@@ -57,6 +57,13 @@ class Crash(NamedTuple):
     error: str
 
 
+class Ended(NamedTuple):
+    """When a run ended, and what ended it early; text, for an error keeps all that it has seen."""
+
+    at: float
+    error: str
+
+
 @dataclass(slots=True)
 class Columns:
     """Attempts and batches, column by column; a line of them is a *block*."""
@@ -116,7 +123,7 @@ class Recorded:
     """A copy of what is known of a run at one moment."""
 
     began: RunStarted
-    ended: RunEnded | None
+    ended: Ended | None
     columns: Columns
     workers: list[str]
     names: list[str]
@@ -131,7 +138,7 @@ class Recording:
 
     def __init__(self, began: RunStarted) -> None:
         self._began = began
-        self._ended: RunEnded | None = None
+        self._ended: Ended | None = None
         self._columns = Columns()
         self._workers: dict[str, int] = {}
         self._names: dict[str, int] = {}
@@ -189,7 +196,7 @@ class Recording:
 
     def run_ended(self, event: RunEnded) -> None:
         with self._lock:
-            self._ended = event
+            self._ended = Ended(event.at, error_text(event.error) if event.error else "")
 
     def so_far(self) -> Recorded:
         """A copy of all that is known now."""

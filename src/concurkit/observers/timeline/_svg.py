@@ -12,7 +12,7 @@ from ._recording import RETURNED, RUNNING, STATUSES
 from ._rows import Picture, Row
 from ._summary import ends_in_words, summarise
 from ._svg_style import DEFINITIONS, STYLE
-from ._words import TIMES, count, seconds, times
+from ._words import TIMES, clean, count, seconds, times
 
 WIDTH: Final = 1000
 LEFT: Final = 190
@@ -64,7 +64,9 @@ def _run(picture: Picture) -> Iterator[str]:
     began = picture.recorded.began
     inside = f" · inside run {began.inside[0]}, task {began.inside[1]}" if began.inside else ""
     workers = count(began.max_workers, "worker")
-    title = f"Run {began.run} · {began.mode} · {workers} · {seconds(summary.seconds)}{inside}"
+    title = (
+        f"Run {began.run} · {clean(began.mode)} · {workers} · {seconds(summary.seconds)}{inside}"
+    )
     speedup = f"{times(summary.speedup)} of {times(summary.possible_speedup)} possible"
     figures = f"{', '.join(ends_in_words(summary))} · speed-up {speedup}"
     yield f'<text class="title" x="24" y="30">{escape(title)}</text>\n'

@@ -12,7 +12,7 @@ from ._looks import HUES, IN_WORDS, hues, seen_statuses
 from ._recording import ABANDONED, CANCELLED, KILLED, RETURNED, STATUSES
 from ._rows import NO_WORKER, Picture
 from ._summary import Summary, ends_in_words, summarise
-from ._words import clean, count, error_text, seconds, share, times
+from ._words import clean, count, seconds, share, times
 
 MOST_FAILED: Final = 50
 
@@ -28,7 +28,8 @@ def article(number: int, picture: Picture, positions: array[int]) -> str:
     inside = ""
     if began.inside is not None:
         inside = f" · inside task {began.inside[1]} of run {began.inside[0]}"
-    sub = f"{began.mode} · {count(began.max_workers, 'worker')}{inside} · {day:%Y-%m-%d %H:%M:%S}"
+    workers = count(began.max_workers, "worker")
+    sub = f"{clean(began.mode)} · {workers}{inside} · {day:%Y-%m-%d %H:%M:%S}"
     label = f"Chart of run {began.run}: a row for each worker, tasks from left to right"
     parts = [
         f'<article data-run="{number}" aria-labelledby="run-{number}">',
@@ -75,9 +76,9 @@ def _figure(what: str, value: str, more: str) -> str:
 
 def _ended_by(picture: Picture) -> str:
     ended = picture.recorded.ended
-    if ended is None or ended.error is None:
+    if ended is None or not ended.error:
         return ""
-    return f'<p class="ended">Ended by {escape(error_text(ended.error))}</p>\n'
+    return f'<p class="ended">Ended by {escape(ended.error)}</p>\n'
 
 
 def _legend(picture: Picture) -> Iterator[str]:
