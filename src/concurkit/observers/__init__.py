@@ -26,26 +26,45 @@ from ._events import WorkerCrashed as WorkerCrashed
 from ._events import WorkerEnded as WorkerEnded
 from ._events import WorkerStarted as WorkerStarted
 
-TYPE_CHECKING = False
+TYPE_CHECKING = False  # as in typing, whose import alone would cost more than all of ours
 if TYPE_CHECKING:
     from typing import Any
 
     from .opentelemetry import OpenTelemetry as OpenTelemetry
+    from .timeline import Timeline as Timeline
 
-# Imported on first use: most runs have none of them.
+# Imported on first use, so that a run without observers pays for none of them (PEP 562).
 _HOMES = {
     "OpenTelemetry": ".opentelemetry",
+    "Timeline": ".timeline",
 }
+
+__all__ = [
+    "Event",
+    "Observer",
+    "OpenTelemetry",
+    "RunEnded",
+    "RunStarted",
+    "TaskEnded",
+    "TaskRetried",
+    "TaskStarted",
+    "TasksEnded",
+    "Timeline",
+    "WorkerCrashed",
+    "WorkerEnded",
+    "WorkerStarted",
+]
 
 
 def __getattr__(name: str) -> Any:
+    home = _HOMES.get(name)
+    if home is None:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
     from importlib import import_module
 
-    if name in _HOMES:
-        found = globals()[name] = getattr(import_module(_HOMES[name], __name__), name)
-        return found
-    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    value = globals()[name] = getattr(import_module(home, __name__), name)
+    return value
 
 
 def __dir__() -> list[str]:
-    return sorted({*globals(), *_HOMES})
+    return sorted({*globals(), *__all__})
