@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import sys
 import threading
 from functools import cache
 from importlib import import_module
@@ -79,9 +80,7 @@ class Bars:
         bar = self._bar
         if bar is None or bar.disable:
             return
-        bar.total = self._subject.count.total
-        bar.n = self._subject.count.ended
-        bar.set_postfix_str(notes(self._subject.count), refresh=False)
+        self._update()
         if bar.gui:
             bar.close()
         else:
@@ -95,15 +94,12 @@ class Bars:
             unit="task",
             leave=not subject.inside,
             file=self._stream,
-            smoothing=0.1,  # ten draws a second: the rate of the last seconds, not of an instant
-            mininterval=0,
-            miniters=0,
+            smoothing=0,  # the rate of the whole run: that of an instant makes the time left jump
             **_size(self._stream),
         )
         if bar.disable:  # by TQDM_DISABLE in the environment
             return
         bar.start_t -= subject.elapsed  # the time of the run: the bar may come later
-        bar.last_print_t = bar.start_t
         if not bar.gui:
             self._path = _add(bar, subject, self._stream)
         self._update()
@@ -111,15 +107,16 @@ class Bars:
     def _update(self) -> None:
         bar, count = self._bar, self._subject.count
         bar.set_postfix_str(notes(count), refresh=False)
-        more = count.ended - bar.n
-        if more:
-            bar.update(more)  # which measures the rate
-        else:
-            bar.refresh()
+        bar.n = count.ended
+        bar.total = count.total
+        bar.refresh()
 
 
 def _size(stream: TextIO) -> dict[str, Any]:
     """How large the bar may be: as the terminal is at any time, if it tells."""
+    notebook = sys.modules.get("tqdm.notebook")
+    if notebook is not None and issubclass(bar_class(), notebook.tqdm_notebook):
+        return {}  # the page sees to that
     try:
         known = os.get_terminal_size(stream.fileno()).columns > 0
     except (OSError, ValueError, AttributeError):
@@ -147,7 +144,7 @@ def _close(path: tuple[int, ...], stream: TextIO, keep: bool) -> None:
     """Take a bar away. If it is to be kept, it stays above all that still go on."""
     with bar_class().get_lock():
         bar = _bars.pop(path)
-        last = bar.format_meter(**{**bar.format_dict, "rate": None})  # the rate of the whole run
+        last = str(bar)
         bar.leave = False
         with bar_class().external_write_mode(file=stream):
             bar.close()

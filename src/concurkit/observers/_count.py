@@ -36,23 +36,31 @@ class Count:
 
     def take(self, event: Event) -> bool:
         """Count what *event* tells; False if it is not of a task."""
-        kind = type(event)  # this may be called once per task: no isinstance, most frequent first
-        if kind is TaskEnded:
-            self._end(event)  # type: ignore[arg-type]
-        elif kind is TaskStarted:
-            alone = self._alone
-            alone.add(event.index)  # type: ignore[union-attr]
-            if self._batches and len(alone) >= self._most:
+        # This may be called for each task: the most frequent kind first, and all in line.
+        if isinstance(event, TaskEnded):
+            if event.error is None:
+                self.done += 1
+            else:
+                self.failed += 1
+            if event.index in self._alone:
+                self._alone.remove(event.index)
+            elif event.attempts:
+                self._batches = True
+        elif isinstance(event, TaskStarted):
+            self._alone.add(event.index)
+            if self._batches and len(self._alone) >= self._most:
                 self._batches = False  # no worker is left that could have one
-        elif kind is TasksEnded:
-            indices = event.indices  # type: ignore[union-attr]
-            self.done += len(indices)
+        elif isinstance(event, TasksEnded):
+            self.done += len(event.indices)
             self._batches = True
             if self._alone:
-                self._alone.difference_update(indices)
-        elif kind is TaskRetried:
+                self._alone.difference_update(event.indices)
+        elif isinstance(event, TaskRetried):
             self.retried += 1
-            self._leave(event.index)  # type: ignore[union-attr]
+            if event.index in self._alone:
+                self._alone.remove(event.index)
+            else:
+                self._batches = True
         else:
             return False
         return True
@@ -63,20 +71,6 @@ class Count:
         self._batches = False
         if self.total is None and event.error is None:
             self.total = self.ended
-
-    def _end(self, event: TaskEnded) -> None:
-        if event.error is None:
-            self.done += 1
-        else:
-            self.failed += 1
-        if event.attempts:
-            self._leave(event.index)
-
-    def _leave(self, index: int) -> None:
-        if index in self._alone:
-            self._alone.remove(index)
-        else:
-            self._batches = True
 
 
 def notes(count: Count) -> str:

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import os
 import sys
+from collections.abc import Callable
 from functools import partial
-from typing import TYPE_CHECKING, TypeGuard
+from typing import TYPE_CHECKING, TextIO, TypeGuard
 
 from .._daemons import DAEMON
 from .._running_loop import _in_notebook
@@ -65,20 +66,26 @@ class _Shows:
         self._label = label
         self._way = way
         self._runs: dict[int, Shown] = {}
+        self._counts: dict[int, Callable[[Event], bool]] = {}
 
     def on_event(self, event: Event, /) -> None:
-        run = self._runs.get(event.run)
-        if run is None:
-            if isinstance(event, RunStarted):
-                self._begin(event)
-        elif not run.count.take(event) and isinstance(event, RunEnded):
-            del self._runs[event.run]
-            run.end(event)
+        try:
+            told = self._counts[event.run](event)
+        except KeyError:
+            told = False
+        if not told:
+            self._frame(event)
 
-    def _begin(self, run: RunStarted) -> None:
-        from ._show import Shown
+    def _frame(self, event: Event) -> None:
+        """Take in what is of the run, not of its tasks."""
+        if isinstance(event, RunStarted):
+            from ._show import Shown
 
-        self._runs[run.run] = Shown(run, self._label, self._way)
+            run = self._runs[event.run] = Shown(event, self._label, self._way)
+            self._counts[event.run] = run.count.take
+        elif isinstance(event, RunEnded) and event.run in self._runs:
+            del self._counts[event.run]
+            self._runs.pop(event.run).end(event)
 
 
 def _is_rich(progress: object) -> TypeGuard[Progress]:
@@ -88,20 +95,24 @@ def _is_rich(progress: object) -> TypeGuard[Progress]:
 
 def _fitting() -> Way | None:
     """The way that fits where the program's stderr goes; None if it goes nowhere."""
-    stream = sys.stderr
+    stream = _stderr()
     if stream is None or getattr(stream, "closed", False):  # pythonw, a service
         return None
     if _in_notebook():
-        return _bars()
-    if not _is_terminal():
+        return _bars(stream)
+    if not _is_terminal(stream):
         from ._lines import Lines
 
         return partial(Lines, stream, _in_worker())
     # The program draws on that terminal, and two that move one cursor spoil the picture.
-    return None if _in_worker() else _bars()
+    return None if _in_worker() else _bars(stream)
 
 
-def _bars() -> Way:
+def _stderr() -> TextIO | None:
+    return sys.stderr
+
+
+def _bars(stream: TextIO) -> Way:
     """Bars by tqdm, or without it a line that is written over."""
     from ._bars import Bars, bar_class
 
@@ -110,13 +121,13 @@ def _bars() -> Way:
     except ImportError:
         from ._plain import Plain
 
-        return partial(Plain, sys.stderr)
-    return partial(Bars, sys.stderr)
+        return partial(Plain, stream)
+    return partial(Bars, stream)
 
 
-def _is_terminal() -> bool:
-    """Whether stderr is a terminal that can write over a line."""
-    isatty = getattr(sys.stderr, "isatty", None)
+def _is_terminal(stream: TextIO) -> bool:
+    """Whether *stream* is a terminal that can write over a line."""
+    isatty = getattr(stream, "isatty", None)  # a program may have put anything in its place
     return isatty is not None and isatty() and os.environ.get("TERM") != "dumb"
 
 

@@ -1,0 +1,119 @@
+"""Progress in a `rich.progress.Progress`, and in a notebook."""
+
+from __future__ import annotations
+
+import io
+import threading
+from pathlib import Path
+from typing import Any
+
+import pytest
+from shown_runs import Run
+
+from concurkit.observers import _rich, _show
+from concurkit.observers.progress import observer_for
+
+HERE = Path(__file__).parent
+
+
+@pytest.fixture(autouse=True)
+def quick(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(_rich, "PERIOD", 0.01)
+    monkeypatch.setattr(_show, "INSIDE_AFTER", 0.0)
+
+
+@pytest.fixture
+def progress() -> Any:
+    """A Progress that draws into a file that is a terminal of 100 columns."""
+    rich_progress = pytest.importorskip("rich.progress")
+    console = pytest.importorskip("rich.console").Console(
+        file=io.StringIO(), force_terminal=True, width=100, color_system=None
+    )
+    return rich_progress.Progress(console=console)
+
+
+def written(progress: Any) -> str:
+    return str(progress.console.file.getvalue())
+
+
+def test_rich_shows_a_run_as_a_task(progress: Any) -> None:
+    with progress:
+        run = Run(observer_for(progress), 10)
+        run.start(0, 1)
+        run.end(0, error=ValueError())
+        run.retry(1)
+        run.end_batch(range(2, 10))
+        run.end(1)
+        run.close()
+        assert progress.live.is_started  # the caller's to stop
+        [task] = progress.tasks
+
+    assert (task.completed, task.total) == (10, 10)
+    assert task.fields == {"failed": 1, "retried": 1, "running": 0}
+    assert task.description == "tasks, 1 failed, 1 retried"
+    assert "tasks, 1 failed, 1 retried ━" in written(progress)
+
+
+def test_a_progress_that_is_not_started_is_started_and_stopped(progress: Any) -> None:
+    before = set(threading.enumerate())
+    first, second = (Run(observer_for(progress), 10) for _ in range(2))
+    assert progress.live.is_started
+    first.close()
+    assert progress.live.is_started
+    second.close(ValueError())
+    assert not progress.live.is_started
+
+    assert set(threading.enumerate()) == before
+    assert written(progress).rstrip().endswith("\x1b[?25h")  # the cursor is there again
+
+
+def test_an_unknown_total_in_rich(progress: Any) -> None:
+    run = Run(observer_for(progress))
+    run.end_batch(range(7))
+    assert progress.tasks[0].total is None
+    run.close()
+
+    assert (progress.tasks[0].completed, progress.tasks[0].total) == (7, 7)
+
+
+def test_a_run_inside_a_task_goes_from_rich(progress: Any) -> None:
+    outer = Run(observer_for(progress), 10)
+    inner = Run(observer_for(progress), 5, inside=outer)
+    assert len(progress.tasks) == 2
+    inner.close()
+    assert len(progress.tasks) == 1
+    outer.close()
+
+
+def test_a_task_that_the_caller_removes_stays_away(progress: Any) -> None:
+    run = Run(observer_for(progress), 10)
+    progress.remove_task(progress.task_ids[0])
+    run.end(0)
+    run.close()
+
+    assert progress.tasks == []
+    assert not progress.live.is_started
+
+
+def test_a_notebook_gets_a_widget(tmp_path: Path) -> None:
+    """In the saved notebook it is there as text too, for pages that run no scripts."""
+    nbclient, nbformat = pytest.importorskip("nbclient"), pytest.importorskip("nbformat")
+    for needed in ("ipykernel", "ipywidgets", "tqdm"):
+        pytest.importorskip(needed)
+    code = f"""
+import sys
+sys.path.insert(0, {str(HERE)!r})
+from concurkit.observers.progress import observer_for
+from shown_runs import Run
+run = Run(observer_for("parse"), 4)
+run.end(0, 1, 2)
+run.end(3, error=ValueError())
+run.close()
+"""
+    notebook = nbformat.v4.new_notebook(cells=[nbformat.v4.new_code_cell(code)])
+
+    nbclient.NotebookClient(notebook, timeout=60, kernel_name="python3").execute()
+
+    [output] = notebook.cells[0].outputs
+    assert "application/vnd.jupyter.widget-view+json" in output.data
+    assert "parse:" in output.data["text/plain"]
