@@ -3,6 +3,10 @@
 from __future__ import annotations
 
 import io
+import json
+import os
+import subprocess
+import sys
 import threading
 from pathlib import Path
 from typing import Any
@@ -95,25 +99,63 @@ def test_a_task_that_the_caller_removes_stays_away(progress: Any) -> None:
     assert not progress.live.is_started
 
 
-def test_a_notebook_gets_a_widget(tmp_path: Path) -> None:
-    """In the saved notebook it is there as text too, for pages that run no scripts."""
-    nbclient, nbformat = pytest.importorskip("nbclient"), pytest.importorskip("nbformat")
-    for needed in ("ipykernel", "ipywidgets", "tqdm"):
-        pytest.importorskip(needed)
-    code = f"""
+CELL = f"""
 import sys
 sys.path.insert(0, {str(HERE)!r})
 from concurkit.observers.progress import observer_for
 from shown_runs import Run
-run = Run(observer_for("parse"), 4)
-run.end(0, 1, 2)
-run.end(3, error=ValueError())
-run.close()
+for total in (4, None):
+    run = Run(observer_for("parse"), total)
+    run.end(0, 1, 2)
+    run.end(3, error=ValueError())
+    run.close()
 """
-    notebook = nbformat.v4.new_notebook(cells=[nbformat.v4.new_code_cell(code)])
+NOTEBOOK = f"""
+import json, sys
+import nbclient, nbformat
+from traitlets.config import Config
 
-    nbclient.NotebookClient(notebook, timeout=60, kernel_name="python3").execute()
+# Where there is no network there may be no loopback either.
+config = Config(KernelManager=dict(transport="ipc"))
+notebook = nbformat.v4.new_notebook(cells=[nbformat.v4.new_code_cell({CELL!r})])
+client = nbclient.NotebookClient(
+    notebook, timeout=60, startup_timeout=60, kernel_name="here", config=config
+)
+client.execute()
+states = notebook.metadata["widgets"]["application/vnd.jupyter.widget-state+json"]["state"]
+bars = [one["state"] for one in states.values() if one["model_name"] == "FloatProgressModel"]
+json.dump([notebook.cells[0].outputs, bars], sys.stdout)
+"""
 
-    [output] = notebook.cells[0].outputs
-    assert "application/vnd.jupyter.widget-view+json" in output.data
-    assert "parse:" in output.data["text/plain"]
+
+def test_a_notebook_gets_a_widget(tmp_path: Path) -> None:
+    """In the saved notebook it is there as text too, for pages that run no scripts."""
+    for needed in ("nbclient", "ipykernel", "ipywidgets", "tqdm"):
+        pytest.importorskip(needed)
+    kernel = tmp_path / "kernels" / "here" / "kernel.json"
+    kernel.parent.mkdir(parents=True)
+    command = [sys.executable, "-m", "ipykernel_launcher", "--log-level=ERROR"]
+    spec = {"argv": [*command, "-f", "{connection_file}"], "display_name": "", "language": "python"}
+    kernel.write_text(json.dumps(spec))
+    places = ("JUPYTER_PATH", "JUPYTER_RUNTIME_DIR", "IPYTHONDIR")
+    environ = {**os.environ, "JUPYTER_PLATFORM_DIRS": "1", "PYDEVD_DISABLE_FILE_VALIDATION": "1"}
+
+    done = subprocess.run(
+        [sys.executable, "-c", NOTEBOOK],
+        env={**environ, **dict.fromkeys(places, str(tmp_path))},
+        capture_output=True,
+        text=True,
+        timeout=90,
+        check=False,
+    )
+
+    assert done.returncode == 0, done.stderr
+    outputs, bars = json.loads(done.stdout)
+    assert [one["output_type"] for one in outputs] == ["display_data"] * 2
+    for output in outputs:
+        assert "application/vnd.jupyter.widget-view+json" in output["data"]
+        assert "parse:" in output["data"]["text/plain"]
+    assert [(bar["bar_style"], bar["value"], bar["max"]) for bar in bars] == [
+        ("success", 4.0, 4.0),
+        ("success", 1.0, 1.0),
+    ]

@@ -14,7 +14,7 @@ PERIOD = 10.0
 class Lines:
     """Writes lines to a stream.
 
-    A *quiet* one, in a worker process, and one of a run inside a task say nothing of a short run.
+    A *quiet* one, and one of a run inside a task, says nothing of a run that is short.
     """
 
     def __init__(self, stream: TextIO, quiet: bool, subject: Subject) -> None:

@@ -31,9 +31,10 @@ class Ticker:
         """End, and wait for a call that is under way; the thread is gone then."""
         self._closed.set()
         atexit.unregister(self.close)
-        # A dropped run is closed wherever it is collected, which can be in this thread.
+        # A dropped run is closed wherever it is collected. That can be in this thread, or where
+        # the lock is held that the call waits for: so there is an end to waiting.
         if self._thread.ident is not None and self._thread is not threading.current_thread():
-            self._thread.join()
+            self._thread.join(timeout=2)
 
     def _run(self) -> None:
         while not self._closed.wait(self._period) and self._tick():

@@ -103,7 +103,7 @@ def _fitting() -> Way | None:
     if not _is_terminal(stream):
         from ._lines import Lines
 
-        return partial(Lines, stream, _in_worker())
+        return partial(Lines, stream, _in_worker() or _in_task())
     # The program draws on that terminal, and two that move one cursor spoil the picture.
     return None if _in_worker() else _bars(stream)
 
@@ -137,3 +137,10 @@ def _in_worker() -> bool:
         return True
     process = sys.modules.get("multiprocessing.process")  # in a worker, that is imported
     return process is not None and process.parent_process() is not None
+
+
+def _in_task() -> bool:
+    """Whether a task asks, on whichever machine."""
+    from .._batch import _progress
+
+    return _progress.get() is not None
