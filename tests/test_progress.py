@@ -191,7 +191,7 @@ def test_nothing_is_shown_unless_asked_for(nothing: object) -> None:
 
 @pytest.mark.parametrize("wrong", [0, 1, "", " ", 2.5, [], print, b"bar"])
 def test_anything_else_is_refused_with_the_choices(wrong: object) -> None:
-    with pytest.raises(TypeError, match=r"^progress is .*; it must be True for a bar, a name"):
+    with pytest.raises(TypeError, match=r"^progress is .*; it must be True, False, a name"):
         observer_for(wrong)
 
 
@@ -309,6 +309,16 @@ def test_several_at_once_share_the_line_without_tqdm(terminal: Terminal, no_tqdm
     second.close()
 
     assert [one[0] for one in terminal.lines] == ["a", "b"]
+
+
+def test_the_line_never_grows_beyond_the_terminal(terminal: Terminal, no_tqdm: None) -> None:
+    runs = [Run(observer_for("図" * 30), 10) for _ in range(7)]
+
+    [line] = terminal.lines
+    assert len(line) + 30 <= 79  # those letters take two columns each
+    for run in runs:
+        run.close()
+    assert len(terminal.lines) == 7
 
 
 def test_one_observer_may_show_several_runs(either: Terminal) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import threading
+from itertools import accumulate
 from typing import TextIO
 from unicodedata import east_asian_width
 
@@ -26,6 +27,7 @@ class Plain:
         self.period = PERIOD
         self._stream = stream
         self._subject = subject
+        self._over = False
 
     def begin(self) -> None:
         """Show it, unless it might be over at once."""
@@ -34,7 +36,7 @@ class Plain:
     def draw(self) -> None:
         """Write the line again."""
         with _lock:
-            if self not in _runs and not self._subject.early:
+            if self not in _runs and not self._over and not self._subject.early:
                 _runs.append(self)
             if self in _runs:
                 _write(self._stream, "", end="")
@@ -42,6 +44,7 @@ class Plain:
     def end(self, event: RunEnded) -> None:
         """Leave its words, if it was not inside a task of another run."""
         with _lock:
+            self._over = True
             if self in _runs:
                 _runs.remove(self)
                 last = "" if self._subject.inside else self.words() + ending(event)
@@ -57,7 +60,7 @@ def _write(stream: TextIO, last: str, end: str) -> None:
     """Write *last* over what stands in the line, then the line itself."""
     global _width  # noqa: PLW0603 - there is one line
     wide = _columns(stream) - 1
-    now = _fit(" | ".join(run.words() for run in _runs), wide)
+    now = _fit(" | ".join(run.words() for run in _runs[:5]), wide)  # more never fit
     written = ""
     if end:
         written = f"\r{last}{' ' * (_width - _wide(last))}{end}"
@@ -76,9 +79,8 @@ def _columns(stream: TextIO) -> int:
 
 def _fit(text: str, columns: int) -> str:
     """*text*, cut so that it stays in one line."""
-    while _wide(text) > columns:
-        text = text[:-1]
-    return text
+    ends = accumulate(map(_wide, text))  # where each letter ends
+    return "".join(one for one, end in zip(text, ends, strict=True) if end <= columns)
 
 
 def _wide(text: str) -> int:

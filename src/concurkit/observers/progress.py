@@ -18,10 +18,7 @@ if TYPE_CHECKING:
 
     from ._show import Shown, Way
 
-_CHOICES = (
-    "True for a bar, a name for a bar with that label, a rich.progress.Progress to be shown in, "
-    "or False"
-)
+_CHOICES = "True, False, a name, or a rich.progress.Progress"
 
 
 def observer_for(progress: object) -> Observer | None:
@@ -43,7 +40,7 @@ def observer_for(progress: object) -> Observer | None:
         True
         >>> observer_for(7)
         Traceback (most recent call last):
-        TypeError: progress is 7; it must be True for a bar, a name for a bar with that label, ...
+        TypeError: progress is 7; it must be True, False, a name, or a rich.progress.Progress.
     """
     if progress is None or progress is False:
         return None
