@@ -15,11 +15,14 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from conftest import examples
 from hypothesis import given
 from hypothesis import strategies as st
 from shown_runs import Run, Terminal, close_all, on_screen
 
-from concurkit.observers import _bars, _lines, _plain, _rich, _show, progress
+from concurkit import run_concurrently
+from concurkit._stats import Stats
+from concurkit.observers import RunEnded, RunStarted, _bars, _lines, _plain, _rich, _show, progress
 from concurkit.observers._count import Count, line, notes, span
 from concurkit.observers.progress import observer_for
 
@@ -83,6 +86,7 @@ class Recorder:
             self.count.close(event)
 
 
+@examples(200)
 @given(st.data())
 def test_counts_are_right_whatever_the_order_and_the_batches(data: st.DataObject) -> None:
     """A run in which tasks go out alone or in batches, come back, fail, are retried or never start.
@@ -311,6 +315,17 @@ def test_several_at_once_share_the_line_without_tqdm(terminal: Terminal, no_tqdm
     assert [one[0] for one in terminal.lines] == ["a", "b"]
 
 
+def test_a_run_that_is_over_does_not_come_back(terminal: Terminal, no_tqdm: None) -> None:
+    """A draw that waited too long may come after the end."""
+    started = RunStarted(run=0, at=0.0, mode="thread", max_workers=1, total=1)
+    shown = _plain.Plain(terminal, _show.Subject(started, "late", Count(1, 1), 0.0))
+    shown.begin()
+    shown.end(RunEnded(run=0, at=0.0, stats=Stats()))
+    shown.draw()
+
+    assert not _plain._runs
+
+
 def test_the_line_never_grows_beyond_the_terminal(terminal: Terminal, no_tqdm: None) -> None:
     runs = [Run(observer_for("図" * 30), 10) for _ in range(7)]
 
@@ -329,6 +344,7 @@ def test_one_observer_may_show_several_runs(either: Terminal) -> None:
     first.close()
     second.close()
 
+    assert not observer._counts  # type: ignore[union-attr]
     assert [re.search(r"\d+%", one)[0] for one in either.lines] == ["10%", "10%"]  # type: ignore[index]
 
 
@@ -431,6 +447,27 @@ def test_a_short_run_is_one_line_in_a_log_and_none_inside_a_task(
     assert log.getvalue() == "outer: 0 of 1 tasks (0%) in 0:00; ended by KeyboardInterrupt\n"
 
 
+def test_a_long_run_inside_a_task_has_its_lines_in_a_log(log: Terminal) -> None:
+    outer = Run(observer_for("outer"), 1)
+    inner = Run(observer_for("inner"), 1, inside=outer)
+    log.wait_until(lambda lines: any("inner: 0 of 1" in line for line in lines))
+    inner.end(0)
+    inner.close()
+    outer.close()
+
+    assert "inner: 1 of 1" in log.getvalue()
+
+
+def test_a_run_that_a_task_starts_far_away_is_inside_it(
+    log: Terminal, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """On another machine it can't know of which run it is a part."""
+    monkeypatch.setattr(_lines, "PERIOD", 60)
+    run_concurrently([lambda: Run(observer_for("far"), 1).close()], mode="thread")
+
+    assert log.getvalue() == ""
+
+
 # ---- places where nothing can be shown ----------------------------------------------------------
 
 
@@ -442,14 +479,17 @@ def test_no_stderr_shows_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
         assert observer_for(True) is None
 
 
-def test_a_stream_that_is_closed_meanwhile_is_left_alone(either: Terminal) -> None:
+def test_a_stream_that_is_closed_meanwhile_is_left_alone(
+    either: Terminal, caplog: pytest.LogCaptureFixture
+) -> None:
     run = Run(observer_for(True), 10)
     run.end(0)
     either.close()
     run.end(1)
     run.close()
 
-    _plain._runs.clear()
+    assert caplog.records == []
+    assert not _plain._runs
 
 
 def test_an_error_in_drawing_is_logged_once_and_harms_nobody(

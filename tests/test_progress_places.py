@@ -89,13 +89,17 @@ def test_a_run_inside_a_task_goes_from_rich(progress: Any) -> None:
     outer.close()
 
 
-def test_a_task_that_the_caller_removes_stays_away(progress: Any) -> None:
-    run = Run(observer_for(progress), 10)
+def test_a_task_that_the_caller_removes_stays_away(
+    progress: Any, caplog: pytest.LogCaptureFixture
+) -> None:
+    observer: Any = observer_for(progress)
+    run = Run(observer, 10)
     progress.remove_task(progress.task_ids[0])
     run.end(0)
+    assert observer._runs[run.number]._tick()
     run.close()
 
-    assert progress.tasks == []
+    assert (progress.tasks, caplog.records) == ([], [])
     assert not progress.live.is_started
 
 
@@ -124,7 +128,8 @@ client = nbclient.NotebookClient(
 client.execute()
 states = notebook.metadata["widgets"]["application/vnd.jupyter.widget-state+json"]["state"]
 bars = [one["state"] for one in states.values() if one["model_name"] == "FloatProgressModel"]
-json.dump([notebook.cells[0].outputs, bars], sys.stdout)
+widths = [one["state"].get("width") for one in states.values() if "Layout" in one["model_name"]]
+json.dump([notebook.cells[0].outputs, bars, widths], sys.stdout)
 """
 
 
@@ -150,8 +155,9 @@ def test_a_notebook_gets_a_widget(tmp_path: Path) -> None:
     )
 
     assert done.returncode == 0, done.stderr
-    outputs, bars = json.loads(done.stdout)
+    outputs, bars, widths = json.loads(done.stdout)
     assert [one["output_type"] for one in outputs] == ["display_data"] * 2
+    assert {None, "20px"} == set(widths)  # as wide as the page has it; the second has no end
     for output in outputs:
         assert "application/vnd.jupyter.widget-view+json" in output["data"]
         assert "parse:" in output["data"]["text/plain"]
