@@ -115,11 +115,14 @@ class Terminal(io.StringIO):
         super().__init__()
         self._is_terminal = is_terminal
         self._written = threading.Condition()
+        self.broken = False
 
     def isatty(self) -> bool:
         return self._is_terminal
 
     def write(self, text: str, /) -> int:
+        if self.broken:
+            raise BrokenPipeError
         with self._written:
             self._written.notify_all()
             return super().write(text)

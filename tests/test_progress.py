@@ -86,7 +86,7 @@ class Recorder:
             self.count.close(event)
 
 
-@examples(200)
+@examples(100)
 @given(st.data())
 def test_counts_are_right_whatever_the_order_and_the_batches(data: st.DataObject) -> None:
     """A run in which tasks go out alone or in batches, come back, fail, are retried or never start.
@@ -490,6 +490,21 @@ def test_a_stream_that_is_closed_meanwhile_is_left_alone(
 
     assert caplog.records == []
     assert not _plain._runs
+
+
+def test_a_terminal_that_breaks_holds_up_no_other_run(either: Terminal) -> None:
+    run, other = Run(observer_for(True), 10), Run(observer_for(True), 10)
+    either.broken = True
+    for thread in drawing():
+        thread.join(timeout=20)
+    assert drawing() == []
+    run.close()
+    other.close()
+    either.broken = False
+
+    assert (_bars._bars, _plain._runs) == ({}, [])
+    Run(observer_for("later"), 10).close()
+    assert any("later" in line for line in either.lines)
 
 
 def test_an_error_in_drawing_is_logged_once_and_harms_nobody(

@@ -96,7 +96,7 @@ def test_a_task_that_the_caller_removes_stays_away(
     run = Run(observer, 10)
     progress.remove_task(progress.task_ids[0])
     run.end(0)
-    assert observer._runs[run.number]._tick()
+    assert observer._runs[run.number]._ticker._tick()
     run.close()
 
     assert (progress.tasks, caplog.records) == ([], [])

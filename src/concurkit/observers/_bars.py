@@ -80,11 +80,13 @@ class Bars:
         bar = self._bar
         if bar is None or bar.disable:
             return
-        self._update()
-        if bar.gui:
-            bar.close()
-        else:
-            _close(self._path, self._stream, keep=not self._subject.inside)
+        try:
+            self._update()
+        finally:
+            if bar.gui:
+                bar.close()
+            else:
+                _close(self._path, self._stream, keep=not self._subject.inside)
 
     def _open(self) -> None:
         subject = self._subject
@@ -95,10 +97,11 @@ class Bars:
             leave=not subject.inside,
             file=self._stream,
             smoothing=0,  # the rate of the whole run: that of an instant makes the time left jump
-            **_size(self._stream),
+            **_place(self._stream),
         )
         if bar.disable:  # by TQDM_DISABLE in the environment
             return
+        bar.delay = 0
         bar.start_t -= subject.elapsed  # the time of the run: the bar may come later
         if not bar.gui:
             self._path = _add(bar, subject, self._stream)
@@ -109,19 +112,22 @@ class Bars:
         bar.set_postfix_str(notes(count), refresh=False)
         bar.n = count.ended
         bar.total = count.total
-        bar.refresh()
+        # With nolock=False it would keep the lock when a write fails, and hold up all other bars.
+        with bar_class().get_lock():
+            bar.refresh(nolock=True)
 
 
-def _size(stream: TextIO) -> dict[str, Any]:
-    """How large the bar may be: as the terminal is at any time, if it tells."""
+def _place(stream: TextIO) -> dict[str, Any]:
+    """What depends on where it is drawn. It is as wide as the terminal is at any time, if known."""
     notebook = sys.modules.get("tqdm.notebook")
     if notebook is not None and issubclass(bar_class(), notebook.tqdm_notebook):
         return {}  # the page sees to that
+    first: dict[str, Any] = {"delay": 1e-9}  # it draws itself when it is made, unless it is to wait
     try:
         known = os.get_terminal_size(stream.fileno()).columns > 0
     except (OSError, ValueError, AttributeError):
         known = False
-    return {"dynamic_ncols": True} if known else {"ncols": 79, "nrows": 24}
+    return first | ({"dynamic_ncols": True} if known else {"ncols": 79, "nrows": 24})
 
 
 def _add(bar: Any, subject: Subject, stream: TextIO) -> tuple[int, ...]:

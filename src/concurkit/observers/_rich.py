@@ -26,9 +26,9 @@ class Rich:
     """
 
     def __init__(self, progress: Progress, subject: Subject) -> None:
-        self.period = PERIOD
         from rich.markup import escape
 
+        self.period = PERIOD
         self._progress = progress
         self._subject = subject
         self._label = escape(subject.label)
@@ -100,4 +100,4 @@ def _stop(progress: Progress) -> None:
         refreshing = getattr(progress.live, "_refresh_thread", None)
         progress.stop()
         if refreshing is not None:  # rich does not wait for its thread; after a run there is none
-            refreshing.join()
+            refreshing.join(timeout=2)

@@ -83,9 +83,9 @@ class Shown:
     def __init__(self, run: RunStarted, label: str, way: Way) -> None:
         self.count = Count(run.total, run.max_workers)
         self._show = way(Subject(run, label, self.count, time.perf_counter()))
-        self._works = self._try(self._show.begin)
-        self._ticker = Ticker(self._show.period, self._tick)
-        if self._works:
+        self._works = True
+        self._ticker = Ticker(self._show.period, lambda: self._try(self._show.draw))
+        if self._try(self._show.begin):
             self._ticker.start()
 
     def end(self, event: RunEnded) -> None:
@@ -94,20 +94,17 @@ class Shown:
             self._ticker.close()
         finally:  # also when a Ctrl-C comes while that waits
             self.count.close(event)
-            if self._works:
-                self._try(lambda: self._show.end(event))
-
-    def _tick(self) -> bool:
-        self._works = self._try(self._show.draw)
-        return self._works
+            self._try(lambda: self._show.end(event))
 
     def _try(self, draw: Callable[[], None]) -> bool:
         """Draw, and say whether to go on: what is drawn must never harm the run."""
         try:
             draw()
         except (OSError, ValueError):  # the stream was closed, or nobody reads it any more
-            return False
+            self._works = False
         except Exception:
-            logging.getLogger("concurkit").exception("progress can't be drawn, and is left out")
-            return False
-        return True
+            if self._works:
+                log = logging.getLogger("concurkit")
+                log.exception("progress can't be drawn, and is left out")
+            self._works = False
+        return self._works
