@@ -51,10 +51,6 @@ class Attempts:
             self._errors.pop(index, None)
         return len(earlier) + 1
 
-    def running(self, index: int) -> int:
-        """Which attempt of task *index* is under way."""
-        return len(self._errors.get(index, ())) + 1
-
     def earlier(self, index: int) -> Sequence[BaseException]:
         """What the attempts before the last one of task *index* raised."""
         return self._errors.pop(index, ())

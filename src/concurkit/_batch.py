@@ -20,7 +20,6 @@ from ._worker_loop import finish
 
 if TYPE_CHECKING:
     from ._belongings import Belongings
-    from ._enclosing import RunMark
 
 Stopped: TypeAlias = Literal["cancelled", "killed", "abandoned"]
 """In which way a task was stopped."""
@@ -344,12 +343,12 @@ class Inside(NamedTuple):
     Attributes:
         share: how many workers share the machine; 1 outside any task.
         executors: the executors whose workers wait for this code, the outermost first.
-        run: whose task it is, if it is one of a run in this process.
+        run: the number of the run of this process whose task it is; 0 if it is none.
     """
 
     share: int = 1
     executors: tuple[object, ...] = ()
-    run: RunMark | None = None
+    run: int = 0
 
 
 _inside: ContextVar[Inside] = ContextVar("concurkit_inside", default=Inside())  # noqa: B039
@@ -398,7 +397,7 @@ def inside() -> Inside:
     return _inside.get()
 
 
-def task_context(workers: int, executor: object, run: RunMark | None = None) -> Context:
+def task_context(workers: int, executor: object, run: int = 0) -> Context:
     """The calling context for tasks of an executor with so many workers that share the machine."""
     context = copy_context()
     share, executors, _ = inside()

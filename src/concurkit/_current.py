@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import final
 
-from ._batch import Progress, _progress
+from ._batch import Progress, _progress, inside
 from ._task import name_of
 
 
@@ -52,6 +52,15 @@ def current_task() -> CurrentTask | None:
     while progress is not None and progress.first < 0:
         progress = progress.outer
     return None if progress is None else task_of(progress)
+
+
+def enclosing() -> tuple[int, int] | None:
+    """The number of the run and the index of the task that the calling code is in, if any.
+
+    A run of another process, whose numbers say nothing here, does not count.
+    """
+    run, task = inside().run, current_task()
+    return (run, task.index) if task is not None and run and run == task.run else None
 
 
 def task_of(progress: Progress) -> CurrentTask | None:

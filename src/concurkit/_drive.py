@@ -54,7 +54,6 @@ class Drive:
         watch: tells the run's observers; None if it has none.
 
     Attributes:
-        flights: what is under way, by the numbers of the batches.
         input_error: what reading the input raised.
         unfit: why its workers can't be made ready.
         broken: a fault of ours, or a Ctrl-C, that ended it.
@@ -83,7 +82,7 @@ class Drive:
         self._events: deque[Any] = deque()
         self._turn = threading.Lock()
         self._owner: int | None = None  # the thread whose turn it is
-        self.flights: dict[int, Flight] = {}
+        self._flights: dict[int, Flight] = {}
         self._reading = False  # the caller's thread was asked to read
         self._drawing = False  # and is at it
         self._wanted = 0
@@ -149,19 +148,12 @@ class Drive:
             elapsed=elapsed,
         )
 
-    @kept_whole
-    def await_turn(self) -> None:
-        """Wait until what is being done is done, but not for an observer that takes its time."""
-        if not self.has_turn and self._turn.acquire(timeout=1.0):
-            self._turn.release()
-            self._take_turns()  # what was told meanwhile
-
     def under_way(self) -> list[tuple[Batch, int, Flight]]:
         """The batches that have not ended, how many tasks each keeps, and who has them.
 
         From any thread, also while it is another's turn that never ends.
         """
-        flights = self.flights.copy()
+        flights = self._flights.copy()
         found = ((self.schedule.under_way(number), flight) for number, flight in flights.items())
         return [(*batch, flight) for batch, flight in found if batch is not None]
 
@@ -213,7 +205,7 @@ class Drive:
     def _apply(self, event: News, now: float) -> None:
         schedule = self.schedule
         if type(event) is Ended:
-            flight = self.flights.pop(event.number, None)
+            flight = self._flights.pop(event.number, None)
             if self._watch is not None and flight is not None:  # else it was abandoned before
                 self._watch.landed(event.report)
             schedule.ended(event.number, event.report, now)
@@ -221,7 +213,7 @@ class Drive:
         if type(event) is Read or type(event) is ReadFailed:
             self._reading = self._drawing = False
         if type(event) is Unfit:
-            self.flights.pop(event.number, None)
+            self._flights.pop(event.number, None)
             self.unfit = self.unfit or event.error
             schedule.cut(now, _workers_unfit)
             schedule.ended(event.number, Report(), now)
@@ -260,7 +252,7 @@ class Drive:
     def _look_how_far(self) -> None:
         """Note what has ended in batches that are under way."""
         if self.schedule.tally.at_halt is None:
-            self._partly = sum(flight.look()[0] for flight in self.flights.values())
+            self._partly = sum(flight.look()[0] for flight in self._flights.values())
 
     def _carry_out(self, now: float) -> None:
         schedule = self.schedule
@@ -337,7 +329,7 @@ class Drive:
             self._launch(starts)
             starts = []
             answered = True
-            flight = self.flights.get(order.number)
+            flight = self._flights.get(order.number)
             if flight is None:
                 continue
             if type(order) is Look:
@@ -358,12 +350,12 @@ class Drive:
     def _launch(self, starts: list[Start]) -> None:
         if not starts:
             return
-        behind = [None if s.behind is None else self.flights.get(s.behind) for s in starts]
+        behind = [None if s.behind is None else self._flights.get(s.behind) for s in starts]
         pairs = [(start.batch, flight) for start, flight in zip(starts, behind, strict=True)]
         now = 0.0 if self._watch is None else clock()
         flights = self._launcher.launch(pairs, self.job, self.tell)
         for start, flight in zip(starts, flights, strict=True):
-            self.flights[start.batch.number] = flight
+            self._flights[start.batch.number] = flight
         if self._watch is not None:  # now that the workers are at it
             self._watch.launched(starts, now)
 
@@ -376,7 +368,7 @@ class Drive:
 
     def _abandon_all(self) -> None:
         """Wait for none of what runs: there is nobody left to take it in."""
-        flights, self.flights = self.flights, {}
+        flights, self._flights = self._flights, {}
         for flight in flights.values():
             with contextlib.suppress(Exception):
                 flight.abandon(-1)

@@ -2,16 +2,15 @@
 
 from __future__ import annotations
 
-import weakref
 from collections.abc import Callable, Sequence
 from contextlib import AbstractContextManager, nullcontext
+from itertools import count
 from typing import TYPE_CHECKING, Any, Protocol
 
 from ._batch import Job, inside, task_context
 from ._cpus import default_workers
 from ._debug_signal import note_run
 from ._drive import Drive
-from ._enclosing import RunMark
 from ._endings import Endings
 from ._inner_threads import check_can_limit, limit_here, limiting
 from ._options import Options
@@ -33,6 +32,8 @@ if TYPE_CHECKING:
     from ._watch import Watch
 
 Inbox = Callable[[Any], None]
+
+_numbers = count(1)  # of the runs of this process
 
 _GIVE_IT = (
     "{0} is given, but the workers of the executor that is passed as mode may be there already; "
@@ -251,12 +252,12 @@ class Engagement:
             observed=bool(options.observers),
             warn_after=options.warn_after,
         )
-        mark = RunMark()
-        preludes, wants_ends = self._wishes(mark.number)
+        number = next(_numbers)
+        preludes, wants_ends = self._wishes(number)
         sharing = 1 if self.mode == "async" else workers
         job = Job(
             source.fn,
-            task_context(sharing, launcher.home, mark),
+            task_context(sharing, launcher.home, number),
             single=source.single,
             timed=timed or collector.keeps_outcomes or wants_ends,
             fast=options.on_error == "raise" and options.retry is None,
@@ -265,12 +266,11 @@ class Engagement:
             label="serial" if self.mode == "serial" else "",
             call=call or inbox,
             propagate=(*getattr(launcher, "propagate", ()), *options.propagate),
-            run=mark.number,
+            run=number,
             preludes=preludes,
         )
-        watch = self._watch(mark, terms, collector.endings) if options.observers else None
+        watch = self._watch(number, terms, collector.endings) if options.observers else None
         drive = Drive(Schedule(terms), launcher, job, source, collector.settle, inbox, watch)
-        mark.drive = weakref.ref(drive)
         note_run(drive)
         return drive
 
@@ -282,12 +282,12 @@ class Engagement:
 
         return wishes_of(self.options.observers, number)
 
-    def _watch(self, mark: RunMark, terms: Terms, endings: Endings) -> Watch:
+    def _watch(self, number: int, terms: Terms, endings: Endings) -> Watch:
         """What tells the observers of the run."""
         from ._watch import Watch  # few runs have any
 
         observers = self.options.observers
-        return Watch(observers, number=mark.number, mode=self.mode, terms=terms, endings=endings)
+        return Watch(observers, number=number, mode=self.mode, terms=terms, endings=endings)
 
     def finish(self, drive: Drive, launcher: Any) -> None:
         """Leave nothing behind of a run that is over; waits for workers to be gone."""

@@ -247,10 +247,6 @@ class Schedule:
         flight = self._flights.get(number)
         return None if flight is None else (flight.batch, flight.kept)
 
-    def attempt(self, index: int) -> int:
-        """Which attempt of a task is under way, from 1 up; from any thread."""
-        return self._attempts.running(index)
-
     @property
     def running(self) -> int:
         """How many workers have something to do; a batch that gave back all it had is nothing."""
@@ -417,9 +413,9 @@ class Schedule:
             flight.warned = position
             batch, behind = flight.batch, flight.kept - position - 1
             index, item = batch.indices[position], batch.items[position]
-            attempt = self._attempts.running(index)
-            number = batch.number
-            self._questions.append(Warn(number, position, index, item, attempt, since, behind))
+            self._questions.append(
+                Warn(batch.number, position, index, item, batch.attempt, since, behind)
+            )
         # The next one has not started, so it can't take long before that.
         return now + after if position + 1 < flight.kept else inf
 

@@ -81,8 +81,7 @@ def spotted(drive: Drive) -> list[tuple[Flight, Sight, Running]]:
         sight = flight.sight()
         if sight.since is None or sight.position >= kept:  # not begun, or all of it has ended
             continue
-        attempt = drive.schedule.attempt(batch.indices[sight.position])
-        found.append((flight, sight, _running(drive.job, batch, kept, sight, attempt)))
+        found.append((flight, sight, _running(drive.job, batch, kept, sight)))
     return sorted(found, key=lambda one: one[2].index)
 
 
@@ -91,7 +90,7 @@ def snapshot(drive: Drive | None) -> list[Running]:
     return [] if drive is None else [running for _, _, running in spotted(drive)]
 
 
-def _running(job: Job, batch: Batch, kept: int, sight: Sight, attempt: int) -> Running:
+def _running(job: Job, batch: Batch, kept: int, sight: Sight) -> Running:
     position, since = sight.position, sight.since
     assert since is not None
     item = batch.items[position]
@@ -101,7 +100,7 @@ def _running(job: Job, batch: Batch, kept: int, sight: Sight, attempt: int) -> R
         name=name_in(job.fn, item),
         arguments=cut(arguments_in(job.fn, item, single=job.single)),
         seconds=max(0.0, clock() - since),
-        attempt=attempt,
+        attempt=batch.attempt,
         behind=kept - position - 1,
         unsure=min(sight.window, kept - position) - 1,
     )

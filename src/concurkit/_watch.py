@@ -9,10 +9,10 @@ from __future__ import annotations
 import contextlib
 import threading
 from collections.abc import Sequence
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
-from ._batch import Report, clock
-from ._enclosing import enclosing
+from ._batch import Batch, Report, clock
+from ._current import enclosing
 from ._endings import Endings
 from ._orders import Block, Failed, Retried, Start, Terms
 from ._task import shown
@@ -66,7 +66,6 @@ class Watch:
         self._ended = False
         self._workers: dict[str, None] = {}  # those that are known and have not ended
         self._gone: list[Report] = []  # of workers that ended with their batch
-        self._retried: dict[int, int] = {}  # how many attempts of a task have failed
         self._started: dict[int, int] = {}  # which attempt of a task was told to have started
         self._failure: Failed | None = None  # what the run ends with, if a failure ends it
         self._halted = False
@@ -95,7 +94,7 @@ class Watch:
         for start in starts:
             indices = start.batch.indices
             if len(indices) == 1:
-                self._task_started(indices[0], start.batch.items[0], now)
+                self._task_started(indices[0], start.batch, now)
 
     def landed(self, report: Report) -> None:
         """A batch is back, perhaps without its worker; what came of its tasks is told first."""
@@ -153,8 +152,8 @@ class Watch:
 
     # ---- events of tasks ------------------------------------------------------------------------
 
-    def _task_started(self, index: int, item: Any, now: float) -> None:
-        attempt = self._retried.get(index, 0) + 1
+    def _task_started(self, index: int, batch: Batch, now: float) -> None:
+        attempt = batch.attempt
         if self._started.get(index) == attempt:  # it came back from one worker for another
             return
         self._started[index] = attempt
@@ -163,7 +162,7 @@ class Watch:
                 run=self._number,
                 at=self._epoch + now,
                 index=index,
-                name=self._name(item),
+                name=self._name(batch.items[0]),
                 attempt=attempt,
             )
         )
@@ -234,7 +233,6 @@ class Watch:
         )
 
     def _task_retried(self, retried: Retried, now: float) -> None:
-        self._retried[retried.index] = retried.attempt
         self._tell(
             TaskRetried(
                 run=self._number,
@@ -253,10 +251,9 @@ class Watch:
 
     def _forget(self, indices: Sequence[int]) -> None:
         """These tasks have ended for good."""
-        for kept in (self._started, self._retried):
-            if kept:
-                for index in indices:
-                    kept.pop(index, None)
+        if self._started:
+            for index in indices:
+                self._started.pop(index, None)
 
     # ---- events of workers ----------------------------------------------------------------------
 
