@@ -30,6 +30,7 @@ from concurkit import (
     Retry,
     Success,
     Task,
+    ThreadExecutor,
     aio,
     iter_concurrently,
     observers,
@@ -662,6 +663,23 @@ def test_a_run_outside_of_tasks_is_in_none() -> None:
     assert told.events[0].inside is None
 
 
+def inside_here() -> object:
+    told = Told()
+    start_inside(told)
+    return told.events[0].inside
+
+
+def test_a_run_is_not_inside_of_one_whose_number_means_nothing_here() -> None:
+    """The number is that of a run in another process, or there is none."""
+
+    def submit() -> object:
+        with ThreadExecutor(1) as executor:
+            return executor.submit(inside_here).result()
+
+    assert [None] == run_concurrently([inside_here], mode="process")
+    assert [None] == run_concurrently([submit], mode="thread")
+
+
 # ---- arguments ----------------------------------------------------------------------------------
 
 
@@ -729,7 +747,7 @@ def test_progress_is_one_observer_more(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(progress_module, "observer_for", stand_in)
     told = Told(lambda event: heard.append("mine"))
     for progress in (True, False, "anything"):
-        run_concurrently([sample_tasks.nothing], progress=progress, observers=[told])  # type: ignore[arg-type]
+        run_concurrently([sample_tasks.nothing], progress=progress, observers=[told])
 
     assert [True, "anything"] == asked
     assert ["bar", "mine"] * 2 == heard[:4]

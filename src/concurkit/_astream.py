@@ -28,7 +28,7 @@ from ._signatures import Async, StreamCollecting, StreamRaising, T
 from ._snapshot import Running
 from ._stats import Stats
 from .exceptions import TaskCancelledError
-from .typing import Executor, Mode, OnError, RequireStop, Runnable
+from .typing import Executor, Mode, OnError, RequireStop, RichProgress, Runnable
 
 R_co = TypeVar("R_co", covariant=True)
 V = TypeVar("V")
@@ -220,7 +220,7 @@ def iter_concurrently(
     propagate: Iterable[ContextVar[Any]] = (),
     require_stop: RequireStop | None = None,
     on_error: OnError = "raise",
-    progress: bool = False,
+    progress: bool | str | RichProgress = False,
     observers: Iterable[concurkit.observers.Observer] = (),
     ordered: bool = False,
     buffersize: int | None = None,
@@ -258,7 +258,8 @@ def iter_concurrently(
         on_error: "raise", the default, stops the run at the first failure, and raises it once
             what had ended was read; "group" leaves failed tasks out and raises all failures at
             the end as one `ExceptionGroup`; "collect" gives an `Outcome` for each task.
-        progress: True shows on stderr how far the run is.
+        progress: True shows on stderr how far the run is, a name does so under that name, and a
+            `rich.progress.Progress` gets a task for it. By default nothing is shown.
         observers: objects with `on_event`, which are told what happens in the run, as it happens;
             see `concurkit.observers`.
         ordered: whether results come in the order of the tasks; by default as tasks end.

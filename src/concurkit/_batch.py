@@ -216,19 +216,19 @@ class Progress:
     context: Context
 
     def __init__(self, items: Sequence[Any], first: int = -1, attempt: int = 1) -> None:
-        self.first = first
-        self.attempt = attempt
+        self.first: int = first
+        self.attempt: int = attempt
         self.items: Sequence[Any] = items  # for their names, unless all have one function
         self.fn: Callable[..., Any] | None = None
-        self.run = 0
-        self.worker = ""  # its name
-        self.todo = Todo(items)
+        self.run: int = 0
+        self.worker: str = ""  # its name
+        self.todo: Todo = Todo(items)
         self.values: list[Any] = []
         self.failures: list[tuple[int, BaseException]] = []
         self.ends: list[float] = []
-        self.since = 0.0
-        self.begun = False
-        self.told = ""  # why the running task should end
+        self.since: float = 0.0
+        self.begun: bool = False
+        self.told: str = ""  # why the running task should end
         self.outer: Progress | None = None
         self.belongings: Belongings | None = None  # of the worker; its seat puts them here
 

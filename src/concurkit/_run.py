@@ -35,7 +35,7 @@ from ._signatures import (
     T,
 )
 from ._worker_loop import close_loop, has_loop
-from .typing import Executor, Mode, OnError, RequireStop, Runnable
+from .typing import Executor, Mode, OnError, RequireStop, RichProgress, Runnable
 
 # ---- values
 
@@ -348,7 +348,7 @@ def run_concurrently(
     propagate: Iterable[ContextVar[Any]] = (),
     require_stop: RequireStop | None = None,
     on_error: OnError = "raise",
-    progress: bool = False,
+    progress: bool | str | RichProgress = False,
     observers: Iterable[concurkit.observers.Observer] = (),
 ) -> Any:
     """Run tasks at the same time and return what they return, in the shape of the input.
@@ -390,7 +390,8 @@ def run_concurrently(
         on_error: "raise", the default, stops the run at the first failure and raises that task's
             own exception; "group" runs everything, then raises all failures as one
             `ExceptionGroup`; "collect" gives an `Outcome` in place of each value.
-        progress: True shows on stderr how far the run is.
+        progress: True shows on stderr how far the run is, a name does so under that name, and a
+            `rich.progress.Progress` gets a task for it. By default nothing is shown.
         observers: objects with `on_event`, which are told what happens in the run, as it happens;
             see `concurkit.observers`.
 

@@ -37,7 +37,7 @@ else:
         def __init__(self, items: Sequence[Any]) -> None:
             # Without a GIL a list iterator may give an item to two threads; a deque may not.
             self._items = deque(items)
-            self.kept = len(items)
+            self.kept: int = len(items)
 
         def __iter__(self) -> Iterator[Any]:
             take = self._items.popleft

@@ -32,6 +32,7 @@ __all__ = [
     "OnError",
     "Outcome",
     "RequireStop",
+    "RichProgress",
     "RunOptions",
     "Runnable",
     "Stopped",
@@ -76,6 +77,18 @@ class Executor(Protocol):
         ...
 
 
+class RichProgress(Protocol):
+    """A `rich.progress.Progress`, which `progress=` takes; rich need not be there to name it."""
+
+    def add_task(self, description: str, /, *, total: float | None) -> Any:
+        """Add a task, and give its number."""
+        ...
+
+    def stop_task(self, task_id: Any, /) -> object:
+        """Count the task's time no further."""
+        ...
+
+
 class RunOptions(TypedDict, total=False):
     """The keyword arguments of `run_concurrently`, but for `on_error`, which the result depends on.
 
@@ -95,7 +108,7 @@ class RunOptions(TypedDict, total=False):
     inner_threads: InnerThreads
     propagate: Iterable[ContextVar[Any]]
     require_stop: RequireStop | None
-    progress: bool
+    progress: bool | str | RichProgress
     observers: Iterable[concurkit.observers.Observer]
 
 

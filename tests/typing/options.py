@@ -4,6 +4,7 @@ from collections.abc import Callable, Iterable
 from concurrent.futures import Executor, Future, ThreadPoolExecutor
 from typing import Any, TypeVar, Unpack, assert_type
 
+from rich.progress import Progress
 from sample import HERE, parse, ping, size
 
 from concurkit import (
@@ -98,11 +99,14 @@ def observed(several: list[Counter], any_of_them: Iterable[Observer]) -> None:
     assert_type(list(iter_concurrently([i], observers=any_of_them, progress=False)), list[int])
     observer: Observer = Counter()
     run_concurrently([i], observers=(observer, Counter()))
+    assert_type(run_concurrently([i], progress="sizes"), list[int])
+    assert_type(list(iter_concurrently([i], progress=Progress())), list[int])
 
 
 async def observed_and_awaited(observer: Observer) -> None:
     assert_type(await aio.run_concurrently([i], progress=True, observers=[observer]), list[int])
-    async with aio.iter_concurrently([i], observers=[observer], progress=True) as run:
+    assert_type(await aio.run_concurrently([i], progress=Progress()), list[int])
+    async with aio.iter_concurrently([i], observers=[observer], progress="sizes") as run:
         assert_type(run, aio.Run[int])
 
 

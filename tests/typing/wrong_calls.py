@@ -42,7 +42,7 @@ def options() -> None:
     run_concurrently([i], observers=Deaf())  # type: ignore[call-overload]  # pyright: ignore[reportArgumentType, reportCallIssue]
     run_concurrently([i], observers=[Deaf()])  # type: ignore[list-item]  # pyright: ignore[reportArgumentType, reportCallIssue]
     run_concurrently([i], observers=[print])  # type: ignore[list-item]  # pyright: ignore[reportArgumentType, reportCallIssue]
-    run_concurrently([i], progress="bar")  # type: ignore[call-overload]  # pyright: ignore[reportArgumentType, reportCallIssue]
+    run_concurrently([i], progress=3)  # type: ignore[call-overload]  # pyright: ignore[reportArgumentType, reportCallIssue]
     run_concurrently([i], max_worker=2)  # type: ignore[call-overload]  # pyright: ignore[reportCallIssue]
     run_concurrently([i], "thread")  # type: ignore[call-overload]  # pyright: ignore[reportCallIssue]
     run_concurrently((i, i), on_error="collect", timeout="3")  # type: ignore[call-overload]  # pyright: ignore[reportArgumentType, reportCallIssue]

@@ -60,7 +60,7 @@ class _Watched(Progress):
         super().__init__(items, first, attempt)
 
     @property
-    def told(self) -> str:
+    def told(self) -> str:  # pyright: ignore[reportIncompatibleVariableOverride]
         return _TOLD[self._ledger.told]
 
     @told.setter
