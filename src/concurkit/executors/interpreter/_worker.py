@@ -60,11 +60,11 @@ class _Watched(Progress):
         super().__init__(items, first, attempt)
 
     @property
-    def told(self) -> str:  # pyright: ignore[reportIncompatibleVariableOverride]
+    def told(self) -> str:
         return _TOLD[self._ledger.told]
 
     @told.setter
-    def told(self, _: str) -> None: ...
+    def told(self, _: str) -> None: ...  # pyright: ignore[reportIncompatibleVariableOverride]
 
 
 class _Worker:
