@@ -90,9 +90,12 @@ def test_an_example_of_the_docs_prints_what_the_page_says(example: Example, tmp_
         assert example.output == printed
 
 
-# Packages that not every Python has, and the modules that can't be imported without them.
-IMPORTED = re.compile(r"^(?:import|from) (opentelemetry|structlog)\b", re.MULTILINE)
-NEEDING = re.compile(r"concurkit\.observers\.(?:_otel_(?:metrics|placeholder|run)|opentelemetry)$")
+# Packages that not every Python has, and the modules whose import or examples need them.
+IMPORTED = re.compile(r"^(?:import|from) (joblib|opentelemetry|sklearn|structlog)\b", re.MULTILINE)
+NEEDING = {
+    "joblib": r"concurkit\.clients\.joblib(?:\._backend)?",
+    "opentelemetry": r"concurkit\.observers\.(?:_otel_(?:metrics|placeholder|run)|opentelemetry)",
+}
 
 
 def skip_without(*packages: str) -> None:
@@ -109,8 +112,7 @@ NEWER = {"concurkit.executors.interpreter._executor": (3, 14)}
 def test_the_examples_in_docstrings_hold(module: str) -> None:
     if sys.version_info < NEWER.get(module, ()):
         pytest.skip("these examples need a newer Python")
-    if NEEDING.match(module):
-        skip_without("opentelemetry")
+    skip_without(*(package for package, some in NEEDING.items() if re.fullmatch(some, module)))
 
     failed, _ = doctest.testmod(importlib.import_module(module))
 

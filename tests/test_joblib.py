@@ -18,10 +18,13 @@ from contextlib import ExitStack
 from pathlib import Path
 from typing import Any, TypeAlias
 
+import pytest
+
+pytest.importorskip("joblib", reason="joblib is not installed here")
+
 import joblib
 import numpy as np
 import psutil  # type: ignore[import-untyped, unused-ignore]
-import pytest
 import sample_tasks
 import threadpoolctl
 from conftest import examples
