@@ -1,11 +1,17 @@
-"""Runs made up by hand for the tests of progress, and a terminal to show them in."""
+"""Runs made up by hand for the tests of progress, and a terminal to show them in.
+
+The fixtures are known to all tests by conftest.py.
+"""
 
 from __future__ import annotations
 
 import io
+import sys
 import threading
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from itertools import count
+
+import pytest
 
 from concurkit._stats import Stats
 from concurkit.observers import (
@@ -16,6 +22,12 @@ from concurkit.observers import (
     TaskRetried,
     TasksEnded,
     TaskStarted,
+    _bars,
+    _lines,
+    _plain,
+    _rich,
+    _show,
+    progress,
 )
 
 _numbers = count(1)
@@ -108,6 +120,11 @@ class Run:
         self.tell(RunEnded(run=self.number, at=0.0, stats=Stats(), error=error))
 
 
+def drawing() -> list[threading.Thread]:
+    """The threads that draw."""
+    return [one for one in threading.enumerate() if one.name == "concurkit-progress"]
+
+
 class Terminal(io.StringIO):
     """A stream that says it is a terminal, and knows what stands on it."""
 
@@ -157,3 +174,48 @@ def on_screen(written: str) -> list[str]:
     while lines and not lines[-1]:
         lines.pop()
     return lines
+
+
+# ---- fixtures -----------------------------------------------------------------------------------
+
+
+@pytest.fixture
+def terminal(monkeypatch: pytest.MonkeyPatch) -> Iterator[Terminal]:
+    """What sys.stderr is; draws are quick, and so are runs inside others."""
+    stream = Terminal()
+    monkeypatch.setattr(progress, "_stderr", lambda: stream)
+    monkeypatch.setenv("TERM", "xterm")
+    monkeypatch.delenv("TQDM_DISABLE", raising=False)
+    for way in (_bars, _plain, _rich, _lines):
+        monkeypatch.setattr(way, "PERIOD", 0.01)
+    monkeypatch.setattr(_show, "INSIDE_AFTER", 0.0)
+    yield stream
+    close_all()
+
+
+@pytest.fixture
+def log(terminal: Terminal, monkeypatch: pytest.MonkeyPatch) -> Terminal:
+    """What sys.stderr is when it is a file."""
+    stream = Terminal(is_terminal=False)
+    monkeypatch.setattr(progress, "_stderr", lambda: stream)
+    return stream
+
+
+@pytest.fixture(params=["bars", "plain"])
+def either(request: pytest.FixtureRequest, terminal: Terminal) -> Terminal:
+    """A terminal, with tqdm and without."""
+    if request.param == "plain":
+        request.getfixturevalue("no_tqdm")
+    else:
+        pytest.importorskip("tqdm")
+    return terminal
+
+
+@pytest.fixture
+def no_tqdm(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+    for name in [name for name in sys.modules if name.partition(".")[0] == "tqdm"]:
+        monkeypatch.delitem(sys.modules, name)
+    monkeypatch.setitem(sys.modules, "tqdm", None)
+    _bars.bar_class.cache_clear()
+    yield
+    _bars.bar_class.cache_clear()
