@@ -26,6 +26,7 @@ from concurkit import (
     Task,
     aio,
     check_cancelled,
+    current_task,
     iter_concurrently,
     per_worker,
     run_concurrently,
@@ -956,3 +957,21 @@ def squares_in_processes(pipe: Any) -> None:
     """In a process: run tasks in processes of its own; say what came of it, and what it is."""
     found = run_concurrently(Task.map(square, range(4)), mode="process", max_workers=2)
     pipe.send((found, multiprocessing.current_process().daemon))
+
+
+# ---- retries ------------------------------------------------------------------------------------
+
+
+def fail_as_told(kind: str) -> str:
+    """Return, or as *kind* says: fail for good, once with an OSError, or twice with one."""
+    task = current_task()
+    assert task is not None
+    if kind == "fails":
+        raise ValueError(kind)
+    if kind == "fails twice" or (kind == "fails once" and task.attempt == 1):
+        raise OSError(kind)
+    return kind
+
+
+async def fail_as_told_async(kind: str) -> str:
+    return fail_as_told(kind)

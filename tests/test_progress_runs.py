@@ -11,6 +11,7 @@ from conftest import OURS, Place, examples
 from hypothesis import given
 from hypothesis import strategies as st
 from observed import Told, check_grammar
+from sample_tasks import fail_as_told, fail_as_told_async
 from shown_runs import Terminal
 
 from concurkit import (
@@ -19,27 +20,11 @@ from concurkit import (
     Stats,
     Task,
     aio,
-    current_task,
     iter_concurrently,
     run_concurrently,
 )
 
 AGAIN = Retry(attempts=2, on=OSError, wait_initial=0, wait_jitter=0)
-
-
-def act(kind: str) -> str:
-    """Return, fail for good, fail once, or fail twice, which is once too often."""
-    task = current_task()
-    assert task is not None
-    if kind == "fails":
-        raise ValueError(kind)
-    if kind == "fails twice" or (kind == "fails once" and task.attempt == 1):
-        raise OSError(kind)
-    return kind
-
-
-async def act_async(kind: str) -> str:
-    return act(kind)
 
 
 KINDS = st.lists(
@@ -78,7 +63,7 @@ def test_the_last_line_is_what_the_outcomes_are(
 ) -> None:
     """Whether tasks go out alone or in batches, and whether their number is known at first."""
     told = Told()
-    fn = act_async if is_async and isinstance(place.where, (str, *OURS)) else act
+    fn = fail_as_told_async if is_async and isinstance(place.where, (str, *OURS)) else fail_as_told
     tasks = Task.map(fn, kinds if known else iter(kinds))
 
     outcomes = run_concurrently(
@@ -107,7 +92,7 @@ def test_a_run_that_is_awaited_is_shown_too(loop: str, either: Terminal) -> None
     told = Told()
 
     async def main() -> None:
-        tasks = Task.map(act_async, kinds)
+        tasks = Task.map(fail_as_told_async, kinds)
         await aio.run_concurrently(
             tasks, retry=AGAIN, on_error="collect", progress=True, observers=[told]
         )
@@ -121,7 +106,7 @@ def test_a_run_that_is_awaited_is_shown_too(loop: str, either: Terminal) -> None
 def test_a_stream_that_is_left_ends_with_what_had_ended(either: Terminal) -> None:
     told = Told()
     with iter_concurrently(
-        Task.map(act, ["returns"] * 1000), mode="thread", progress=True, observers=[told]
+        Task.map(fail_as_told, ["returns"] * 1000), mode="thread", progress=True, observers=[told]
     ) as run:
         next(run)
 
@@ -136,7 +121,11 @@ def test_a_task_of_rich_ends_with_the_same(terminal: Terminal) -> None:
     kinds = ["returns", "fails once", "fails", "fails twice"] * 5
 
     run_concurrently(
-        Task.map(act, kinds), mode="thread", retry=AGAIN, on_error="collect", progress=shown
+        Task.map(fail_as_told, kinds),
+        mode="thread",
+        retry=AGAIN,
+        on_error="collect",
+        progress=shown,
     )
 
     [task] = shown.tasks

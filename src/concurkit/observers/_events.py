@@ -85,8 +85,8 @@ class TaskEnded:
         at: when the run heard of it.
         index: which task.
         name: its name.
-        attempts: how many there were; 0 if it never started.
-        worker: where the last one ran; empty if it never started.
+        attempts: how many there were; 0 if there was none.
+        worker: where the last one ran; empty if it reached none, as when it can't be pickled.
         started: when the last one started.
         duration: seconds that it took.
         error: what it failed with; None if it returned.
