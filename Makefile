@@ -73,7 +73,7 @@ clean:
 	@touch $@
 
 .venv/test: .venv/package
-	$(PIP) --group test --group clients --group engines
+	$(PIP) --group test --group clients --group engines --group shows
 	@touch $@
 
 .venv/lint: .venv/package

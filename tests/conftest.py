@@ -46,6 +46,7 @@ if HERE not in sys.path:
     sys.path.insert(0, HERE)
 
 import sample_tasks  # noqa: E402
+from shown_runs import either, log, no_tqdm, terminal  # noqa: E402, F401 - fixtures
 
 # The numbers are for tests without I/O; a test that starts real workers asks for a part of them.
 # An example may take long on a busy machine, so there is no deadline.

@@ -7,6 +7,7 @@ import ctypes
 import multiprocessing
 import os
 import random
+import re
 import signal
 import sys
 import threading
@@ -25,6 +26,7 @@ from concurkit import (
     Task,
     aio,
     check_cancelled,
+    current_task,
     iter_concurrently,
     per_worker,
     run_concurrently,
@@ -337,6 +339,66 @@ def note_and_wait_for_file(started: str, path: str) -> str:
     Path(started).touch()
     wait_for_file(path)
     return "done"
+
+
+async def note_and_wait_for_file_async(started: str, path: str) -> str:
+    """The same on a loop."""
+    Path(started).touch()
+    await _file_is_there(path)
+    return "done"
+
+
+async def _file_is_there(path: str) -> None:
+    while not os.path.exists(path):
+        await pause(0.001)
+
+
+async def note_and_block_the_loop(started: str, path: str) -> str:
+    """The same, without giving the loop a turn."""
+    return note_and_wait_for_file(started, path)
+
+
+def fail_first_and_wait(started: str, path: str) -> str:
+    """Fail the first time that it is called; then do as `note_and_wait_for_file`."""
+    if not os.path.exists(f"{started} 1"):
+        Path(f"{started} 1").touch()
+        raise OSError("the first time")
+    return note_and_wait_for_file(started, path)
+
+
+def search_for_ever(started: str) -> None:
+    """Match a pattern that takes for ever, in C code that holds the GIL all the while."""
+    Path(started).touch()
+    re.match(r"(a+)+$", "a" * 60 + "b")
+
+
+def read_in_c(fifo: str) -> None:
+    """Wait for a writer, in C code that holds the GIL."""
+    os.close(ctypes.PyDLL(None).open(fifo.encode(), os.O_RDONLY))
+
+
+def wait_at(number: int, where: int, paths: tuple[str, str]) -> None:
+    """Do as `note_and_wait_for_file` if this is the place, else nothing."""
+    if number == where:
+        note_and_wait_for_file(*paths)
+
+
+def tell_stack_of_serial_run(started: str, path: str) -> list[str | None]:
+    """What `stacks` says of a serial run inside this task."""
+    found: list[str | None] = []
+    tasks = [Task(note_and_wait_for_file, started, path)]
+    with iter_concurrently(tasks, mode="serial") as run:
+
+        def look() -> None:
+            wait_for_file(started)
+            found.extend(one.stack for one in run.stacks())
+            Path(path).touch()
+
+        looker = threading.Thread(target=look)
+        looker.start()
+        list(run)
+        looker.join()
+    return found
 
 
 def gated(place: str, number: int) -> int:
@@ -895,3 +957,21 @@ def squares_in_processes(pipe: Any) -> None:
     """In a process: run tasks in processes of its own; say what came of it, and what it is."""
     found = run_concurrently(Task.map(square, range(4)), mode="process", max_workers=2)
     pipe.send((found, multiprocessing.current_process().daemon))
+
+
+# ---- retries ------------------------------------------------------------------------------------
+
+
+def fail_as_told(kind: str) -> str:
+    """Return, or as *kind* says: fail for good, once with an OSError, or twice with one."""
+    task = current_task()
+    assert task is not None
+    if kind == "fails":
+        raise ValueError(kind)
+    if kind == "fails twice" or (kind == "fails once" and task.attempt == 1):
+        raise OSError(kind)
+    return kind
+
+
+async def fail_as_told_async(kind: str) -> str:
+    return fail_as_told(kind)

@@ -24,7 +24,19 @@ from concurkit import Retry
 from concurkit._alarms import Alarms
 from concurkit._batch import Report
 from concurkit._lanes import Lanes
-from concurkit._orders import Abandon, Block, Failed, Look, Order, Recall, Start, Stop, Terms
+from concurkit._orders import (
+    Abandon,
+    Block,
+    Failed,
+    Look,
+    Order,
+    Recall,
+    Retried,
+    Start,
+    Stop,
+    Terms,
+    Warn,
+)
 from concurkit._schedule import _GRACE, _SETTLE, Schedule
 from concurkit._waiting import Piece, Waiting
 from concurkit.exceptions import (
@@ -145,6 +157,8 @@ _terms = st.builds(
     total_timeout=st.sampled_from([None, None, None, 0.05, 0.5, 3.0]),
     window=st.sampled_from([None, None, 0, 1, 3, 50]),
     complete=st.booleans(),
+    observed=st.booleans(),
+    warn_after=st.sampled_from([None, None, 0.01, 0.1, 0.5]),
 )
 
 
@@ -207,6 +221,7 @@ class Run(RuleBasedStateMachine):
         self.abandoned_by = math.inf
         self.stopped: set[int] = set()  # batches told to stop since the run ends
         self.told: dict[int, dict[int, float]] = defaultdict(dict)  # batch: position: time was up
+        self.warned: set[tuple[int, int]] = set()  # batch and position of tasks that take long
         self.was_finished = False
         self.taken = 0  # results that were read
         self.prefix = 0  # no task before this one has still to end
@@ -214,6 +229,7 @@ class Run(RuleBasedStateMachine):
         self.errors: dict[int, list[BaseException]] = {}  # of attempts that are followed by more
         self.waits: dict[int, float] = {}  # when each task that was put off may start
         self.retried = 0
+        self.noted: dict[int, Retried] = {}  # attempts of the latest report that are tried again
         self.lost = 0
         self.never_started = 0
         self.cut_short: type[BaseException] | None = None  # why the run was cut
@@ -314,6 +330,7 @@ class Run(RuleBasedStateMachine):
                 # If a task before was to be stopped and ended first, this one is looked at later.
                 told = max(self.told[number].values(), default=-1.0)
                 due.append(max(since + timeout, told + _GRACE))
+            due.append(self.warning_due(flight))
             if self.halted < math.inf:
                 due.append(self.abandoned_by)
             elif number not in self.stopped and self.terms.strength != "abandoned":
@@ -322,6 +339,14 @@ class Run(RuleBasedStateMachine):
         assert min(due) + SLACK >= (math.inf if wake is None else wake)
         if now > self.over_by:
             assert [] == self.unreported()
+
+    def warning_due(self, flight: Any) -> float:
+        """When it must have been said that the running task of a batch takes long."""
+        number, since, after = flight.batch.number, flight.task_since, self.terms.warn_after
+        if after is None or since is None or (number, flight.position) in self.warned:
+            return math.inf
+        told = self.told[number]  # what is being stopped is not looked at
+        return math.inf if told else float(since + after)
 
     @invariant()
     def nobody_waits_in_vain(self) -> None:
@@ -437,6 +462,8 @@ class Run(RuleBasedStateMachine):
             report = workers.abandon(order.number, order.position)
             if report is not None:
                 self.apply(Ended(order.number, report))
+        elif isinstance(order, Warn):
+            self.check_warning(order)
         else:
             if isinstance(order, Stop):
                 self.check_stop(order.number, order.position)
@@ -464,6 +491,7 @@ class Run(RuleBasedStateMachine):
             for index, error in self.reported.items():
                 if index not in self.settled:
                     self.check_retried(index, error)
+            assert not self.noted
             self.reported = {}
         elif isinstance(event, GaveBack):
             if event.number in self.kept:
@@ -559,13 +587,15 @@ class Run(RuleBasedStateMachine):
             if self.schedule.finished:
                 break
             moments = self.moments()
-            if moments:
+            warned = self.terms.warn_after is not None and self.only_hang()
+            if moments and not warned:
                 self.advance(min(moments))
             elif not (self.schedule.wanted or self.readable()):
                 # Only tasks that hang are left, and nothing waits behind them.
                 hanging = self.workers.hanging()
                 assert hanging
-                assert not any(flight.kept for seat in hanging for flight in seat.flights[1:])
+                behind = [flight.kept for seat in hanging for flight in seat.flights[1:]]
+                assert warned or not any(behind)
                 self.stop_all(0.2)
         assert self.schedule.finished
         assert [] == self.schedule.orders(self.workers.now)
@@ -675,11 +705,36 @@ class Run(RuleBasedStateMachine):
                 # Earlier tasks that are nearly done may still fail first.
                 assert self.workers.flights[number].batch.indices[0] > self.bound
 
+    def check_warning(self, warn: Warn) -> None:
+        """Once of each attempt, when it has taken that long, and never of another task."""
+        flight, after = self.workers.flights[warn.number], self.terms.warn_after
+        assert after is not None
+        assert self.workers.now - warn.since >= after - SLACK
+        assert flight.batch.indices[warn.position] == warn.index
+        assert flight.batch.items[warn.position] is warn.item
+        assert (warn.number, warn.position) not in self.warned
+        self.warned.add((warn.number, warn.position))
+        if flight.position == warn.position and flight.task_since is not None:
+            assert flight.task_since == warn.since
+            if self.trace == 1:
+                assert flight.attempt == warn.attempt
+
+    def only_hang(self) -> bool:
+        """Whether nothing can come but warnings."""
+        limits = (self.terms.timeout, self.terms.total_timeout)
+        ends = min(self.halted, self.first_failure) < math.inf
+        put_off = any(at > self.workers.now for at in self.waits.values())
+        hanging = self.workers.next_moment() == math.inf and bool(self.workers.hanging())
+        starts = self.places() > 0 and self.waiting() > 0
+        return hanging and not (ends or put_off or starts) and limits == (None, None)
+
     def take_settled(self) -> None:
         settled, self.schedule.settled = self.schedule.settled, []
         for one in settled:
             if isinstance(one, Failed):
                 self.check_failed(one)
+            elif isinstance(one, Retried):
+                assert self.noted.setdefault(one.index, one) is one
             else:
                 self.check_block(one)
 
@@ -705,9 +760,22 @@ class Run(RuleBasedStateMachine):
         assert wait is not None
         assert index <= self.bound
         self.retried += 1
+        if self.terms.observed:
+            self.check_noted(self.noted.pop(index), error, wait)
         self.waits[index] = self.workers.now + wait
         self.errors.setdefault(index, []).append(error)
         self.workers.restartable.add(index)
+
+    def check_noted(self, noted: Retried, error: BaseException, wait: float) -> None:
+        """What observers are told of an attempt that is followed by another."""
+        assert noted.item.index == noted.index
+        assert noted.attempt == self.workers.attempts[noted.index]
+        assert type(noted.error) is type(error)
+        assert noted.wait == wait
+        assert noted.duration >= 0
+        assert (noted.stopped is None) != isinstance(error, TaskTimeoutError)
+        if self.timed:
+            assert math.isclose(self.workers.begun[noted.index], noted.started, abs_tol=SLACK)
 
     def check_block(self, block: Block) -> None:
         values, failures = block.report.values, block.report.failures
@@ -1362,6 +1430,106 @@ class TestTimeouts:
         failed = [one for one in schedule.settled if isinstance(one, Failed)]
 
         assert [(1.0, 0.5), (2.0, 2.0)] == [(one.started, one.duration) for one in failed]
+
+
+class TestWarnings:
+    """What is said of tasks that take long."""
+
+    @pytest.fixture
+    def schedule(self) -> Schedule:
+        """One batch of three tasks, to be warned of after 10 s."""
+        schedule = supplied(3, chunksize=3, warn_after=10.0)
+        schedule.orders(0.0)
+        assert 10.0 == schedule.wake
+        assert [] == schedule.orders(9.999)
+        assert [Look(1)] == schedule.orders(10.0)
+        return schedule
+
+    def test_the_task_that_runs(self, schedule: Schedule) -> None:
+        """It is named with its attempt, and with how many wait behind it."""
+        schedule.seen(1, 1, 0.0, 10.0)
+
+        assert [Warn(1, 1, 1, "item 1", 1, 0.0, 1)] == schedule.orders(10.0)
+
+    def test_its_own_time_alone_counts(self, schedule: Schedule) -> None:
+        """A slow batch of quick tasks is no slow task."""
+        schedule.seen(1, 1, 9.0, 10.0)
+        assert 19.0 == schedule.wake
+        assert [Look(1)] == schedule.orders(19.0)
+        schedule.seen(1, 2, 18.5, 19.0)
+
+        assert 28.5 == schedule.wake
+
+    def test_once(self, schedule: Schedule) -> None:
+        """The next is only said of the task behind it, when that takes long itself."""
+        schedule.seen(1, 0, 0.0, 10.0)
+        assert [Warn(1, 0, 0, "item 0", 1, 0.0, 2)] == schedule.orders(10.0)
+        assert [Look(1)] == schedule.orders(20.0)
+        schedule.seen(1, 0, 0.0, 20.0)
+        assert [Look(1)] == schedule.orders(30.0)
+        schedule.seen(1, 2, 21.0, 30.0)
+        assert [Look(1)] == schedule.orders(31.0)
+        schedule.seen(1, 2, 21.0, 31.0)
+
+        assert [Warn(1, 2, 2, "item 2", 1, 21.0, 0)] == schedule.orders(31.0)
+        assert schedule.wake is None  # nobody is left to be warned of
+
+    def test_not_begun(self, schedule: Schedule) -> None:
+        """Nothing is said of a batch that waits."""
+        schedule.seen(1, 0, None, 10.0)
+
+        assert [] == schedule.orders(10.0)
+        assert 20.0 == schedule.wake
+
+    def test_what_was_given_back(self, schedule: Schedule) -> None:
+        """Those that went elsewhere don't wait behind it."""
+        schedule.gave_back(1, 1, 5.0)
+        schedule.seen(1, 0, 0.0, 10.0)
+
+        [warn] = [order for order in schedule.orders(10.0) if isinstance(order, Warn)]
+        assert 0 == warn.behind
+
+    def test_a_timeout_that_comes_later(self) -> None:
+        """Both are kept, each at its moment."""
+        schedule = supplied(1, warn_after=1.0, timeout=3.0, strength="killed")
+        schedule.orders(0.0)
+        assert [Look(1)] == schedule.orders(1.0)
+        schedule.seen(1, 0, 0.0, 1.0)
+        assert [Warn(1, 0, 0, "item 0", 1, 0.0, 0)] == schedule.orders(1.0)
+        assert 3.0 == schedule.wake
+        assert [Look(1)] == schedule.orders(3.0)
+        schedule.seen(1, 0, 0.0, 3.0)
+
+        assert [Stop(1, 0)] == schedule.orders(3.0)
+
+    def test_a_timeout_that_comes_first(self) -> None:
+        """A task whose time is up is stopped, and nothing is said."""
+        schedule = supplied(1, warn_after=3.0, timeout=1.0, strength="killed")
+        schedule.orders(0.0)
+        assert [Look(1)] == schedule.orders(1.0)
+        schedule.seen(1, 0, 0.0, 1.0)
+
+        assert [Stop(1, 0)] == schedule.orders(1.0)
+
+    def test_each_attempt(self) -> None:
+        """The second attempt is warned of as the second."""
+        schedule = supplied(1, warn_after=1.0, retry=policy(2, wait_initial=0))
+        schedule.orders(0.0)
+        schedule.ended(1, failed(), 0.5)
+        schedule.orders(0.5)
+        assert [Look(2)] == schedule.orders(1.5)
+        schedule.seen(2, 0, 0.5, 1.5)
+
+        assert [Warn(2, 0, 0, "item 0", 2, 0.5, 0)] == schedule.orders(1.5)
+
+    def test_off(self) -> None:
+        """By default nobody looks."""
+        schedule = supplied(1)
+        schedule.orders(0.0)
+
+        assert schedule.wake is None
+        schedule.seen(1, 0, 0.0, 1e9)
+        assert [] == schedule.orders(1e9)
 
 
 class TestLosses:

@@ -10,8 +10,11 @@ if TYPE_CHECKING:
 
     from . import aio as aio
     from . import exceptions as exceptions
+    from . import observers as observers
     from ._batch import check_cancelled as check_cancelled
     from ._cpus import cpu_count as cpu_count
+    from ._current import CurrentTask as CurrentTask
+    from ._current import current_task as current_task
     from ._outcome import Failure as Failure
     from ._outcome import Outcome as Outcome
     from ._outcome import Success as Success
@@ -20,10 +23,12 @@ if TYPE_CHECKING:
     from ._registry import register_mode as register_mode
     from ._retry import Retry as Retry
     from ._run import run_concurrently as run_concurrently
+    from ._snapshot import Running as Running
     from ._stats import Stats as Stats
     from ._stream import Run as Run
     from ._stream import iter_concurrently as iter_concurrently
     from ._task import Task as Task
+    from .clients.joblib import register_joblib_backend as register_joblib_backend
     from .executors.asynchronous import AsyncExecutor as AsyncExecutor
     from .executors.dask import DaskExecutor as DaskExecutor
     from .executors.interpreter import InterpreterExecutor as InterpreterExecutor
@@ -35,6 +40,7 @@ if TYPE_CHECKING:
 # Imported on first use, so that `import concurkit` costs next to nothing (PEP 562).
 _HOMES = {
     "AsyncExecutor": ".executors.asynchronous",
+    "CurrentTask": "._current",
     "DaskExecutor": ".executors.dask",
     "Failure": "._outcome",
     "InterpreterExecutor": ".executors.interpreter",
@@ -45,21 +51,25 @@ _HOMES = {
     "SerialExecutor": ".executors.serial",
     "Retry": "._retry",
     "Run": "._stream",
+    "Running": "._snapshot",
     "Stats": "._stats",
     "Success": "._outcome",
     "Task": "._task",
     "ThreadExecutor": ".executors.thread",
     "check_cancelled": "._batch",
     "cpu_count": "._cpus",
+    "current_task": "._current",
     "iter_concurrently": "._stream",
     "per_worker": "._per_worker",
+    "register_joblib_backend": ".clients.joblib",
     "register_mode": "._registry",
     "run_concurrently": "._run",
 }
-_MODULES = ("aio", "exceptions")
+_MODULES = ("aio", "exceptions", "observers")
 
 __all__ = [
     "AsyncExecutor",
+    "CurrentTask",
     "DaskExecutor",
     "Failure",
     "InterpreterExecutor",
@@ -68,6 +78,7 @@ __all__ = [
     "RayExecutor",
     "Retry",
     "Run",
+    "Running",
     "SerialExecutor",
     "Stats",
     "Success",
@@ -76,9 +87,12 @@ __all__ = [
     "aio",
     "check_cancelled",
     "cpu_count",
+    "current_task",
     "exceptions",
     "iter_concurrently",
+    "observers",
     "per_worker",
+    "register_joblib_backend",
     "register_mode",
     "run_concurrently",
 ]

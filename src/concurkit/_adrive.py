@@ -18,8 +18,9 @@ from ._caller import PATIENCE, PULSE
 from ._collect import Collector
 from ._ctrl_c import kept_whole
 from ._daemons import DAEMON
-from ._drive import Begin, Drive, Halt
+from ._drive import Drive
 from ._engage import Engagement
+from ._news import Begin, Halt
 from .executors._slots import Slots, loop_functions
 
 R = TypeVar("R")
@@ -127,7 +128,7 @@ class AsyncCaller:
 
     async def give_up(self, drive: Drive, error: BaseException) -> NoReturn:
         """End the run since *error* was raised here, and raise that."""
-        drive.tell(Halt(PATIENCE))
+        drive.tell(Halt(PATIENCE, error))
         await self.serve_out(drive)
         if isinstance(error, KeyboardInterrupt):
             raise KeyboardInterrupt(drive.summary()) from None

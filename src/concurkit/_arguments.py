@@ -8,7 +8,7 @@ from contextvars import ContextVar
 from math import isfinite
 from typing import Any, SupportsIndex
 
-from ._task import shown
+from ._task import is_async, shown
 
 
 def check_workers(max_workers: object) -> int | None:
@@ -26,9 +26,9 @@ def whole(value: object, name: str, otherwise: str | None = None) -> int:
     raise wrong(value, name, choices, int)
 
 
-def seconds(value: object, name: str) -> float:
+def seconds(value: object, name: str, otherwise: str = "for no limit") -> float:
     """*value* as a number of seconds."""
-    return _above_zero(value, name, "a number of seconds above 0, or None for no limit")
+    return _above_zero(value, name, f"a number of seconds above 0, or None {otherwise}")
 
 
 def per_second(value: object, name: str) -> float:
@@ -67,6 +67,39 @@ def variables(value: object) -> tuple[ContextVar[Any], ...]:
     for one in found:
         if not isinstance(one, ContextVar):
             raise TypeError(f"propagate has {shown(one)} in it; it must be {choices}.")
+    return found
+
+
+def observing(value: object) -> tuple[Any, ...]:
+    """*value* as observers."""
+    choices = "a list or tuple of observers, which have on_event(event), as in observers=[mine]"
+    if isinstance(value, type):
+        raise TypeError(
+            f"observers is the class {value.__name__}; it must be {choices}: "
+            f"write observers=[{value.__name__}()]."
+        )
+    if callable(getattr(value, "on_event", None)):
+        raise TypeError(
+            f"observers is a single observer, {shown(value)}; it must be {choices}: "
+            "put it into brackets."
+        )
+    if not isinstance(value, Iterable) or isinstance(value, str | bytes):
+        raise TypeError(f"observers is {shown(value)}; it must be {choices}.")
+    found = tuple(value)
+    for one in found:
+        if isinstance(one, type):
+            raise TypeError(
+                f"observers has the class {one.__name__} in it, not an object made of it: "
+                f"write {one.__name__}() where you wrote {one.__name__}."
+            )
+        on_event = getattr(one, "on_event", None)
+        if not callable(on_event):
+            raise TypeError(f"observers has {shown(one)} in it; it must be {choices}.")
+        if is_async(on_event):
+            raise TypeError(
+                f"observers has {shown(one)} in it, whose on_event is async; nobody would await "
+                "it: write def on_event(self, event) without async."
+            )
     return found
 
 

@@ -21,6 +21,10 @@ class Arrivals:
         options: what the caller asked for.
         ordered: whether results come in the order of the input.
         put: takes a list of results, or how many tasks will have none.
+
+    Attributes:
+        keeps_outcomes: whether it hands on outcomes, not values.
+        endings: makes them.
     """
 
     def __init__(
@@ -35,7 +39,7 @@ class Arrivals:
         self._ordered = ordered
         self._on_error: OnError = options.on_error
         self._put = put
-        self._endings = Endings(source)
+        self.endings = Endings(source)
         self._failures: list[Failed] = []
         self._held: dict[int, tuple[int, list[Any] | None]] = {}  # what came before its turn
         self._next = 0  # whose turn it is
@@ -43,13 +47,13 @@ class Arrivals:
     def settle(self, one: Block | Failed) -> None:
         """Take in what a block of tasks, or one that failed, came to."""
         if isinstance(one, Block):
-            values = self._endings.successes(one) if self.keeps_outcomes else one.report.values
+            values = self.endings.successes(one) if self.keeps_outcomes else one.report.values
             for first, part in unbroken(one, values):
                 self._hand_on(first, len(part), part)
             return
-        self._endings.annotate(one)
+        self.endings.annotate(one)
         if self.keeps_outcomes:
-            self._hand_on(one.index, 1, [self._endings.failure(one)])
+            self._hand_on(one.index, 1, [self.endings.failure(one)])
             return
         if one.own:
             self._failures.append(one)

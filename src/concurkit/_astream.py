@@ -25,9 +25,10 @@ from ._engage import Engagement
 from ._inner_threads import InnerThreads
 from ._options import Options
 from ._signatures import Async, StreamCollecting, StreamRaising, T
+from ._snapshot import Running
 from ._stats import Stats
 from .exceptions import TaskCancelledError
-from .typing import Executor, Mode, OnError, RequireStop, Runnable
+from .typing import Executor, Mode, OnError, RequireStop, RichProgress, Runnable
 
 R_co = TypeVar("R_co", covariant=True)
 V = TypeVar("V")
@@ -84,6 +85,22 @@ class Run(AsyncIterator[R_co]):
     def stats(self) -> Stats:
         """How far the run has come; may be asked at any time, from any thread."""
         return self._reading.stats()
+
+    def snapshot(self) -> list[Running]:
+        """Which task each worker is at; may be asked at any time, from any thread.
+
+        Returns:
+            The tasks that run, in order, without their stacks.
+        """
+        return self._reading.snapshot()
+
+    async def stacks(self) -> list[Running]:
+        """The same, with the Python stack of each task; takes up to a second where one is stuck.
+
+        Returns:
+            The tasks that ran when they were asked and run still; see `Running` for their stacks.
+        """
+        return await self._reading.stacks()
 
     def cancel(self) -> None:
         """End the run, from any thread, without waiting for it.
@@ -193,6 +210,7 @@ def iter_concurrently(
     max_workers: int | None = None,
     timeout: float | None = None,
     total_timeout: float | None = None,
+    warn_after: float | None = None,
     retry: concurkit.Retry | int | None = None,
     max_per_second: float | None = None,
     chunksize: int | Literal["auto"] = "auto",
@@ -202,6 +220,8 @@ def iter_concurrently(
     propagate: Iterable[ContextVar[Any]] = (),
     require_stop: RequireStop | None = None,
     on_error: OnError = "raise",
+    progress: bool | str | RichProgress = False,
+    observers: Iterable[concurkit.observers.Observer] = (),
     ordered: bool = False,
     buffersize: int | None = None,
 ) -> Run[Any]:
@@ -218,6 +238,8 @@ def iter_concurrently(
         max_workers: how many tasks may run at once.
         timeout: how many seconds each task may take, from its start.
         total_timeout: how many seconds the run may take, from the first `anext()` or `async with`.
+        warn_after: after how many seconds of its own time a task that still runs is logged as a
+            warning, with its stack, once per attempt, on the logger "concurkit"; by default never.
         retry: which failures are tried again: a `Retry`, or a number of attempts.
         max_per_second: how many attempts may start per second.
         chunksize: how many tasks travel to a worker in one message.
@@ -236,6 +258,10 @@ def iter_concurrently(
         on_error: "raise", the default, stops the run at the first failure, and raises it once
             what had ended was read; "group" leaves failed tasks out and raises all failures at
             the end as one `ExceptionGroup`; "collect" gives an `Outcome` for each task.
+        progress: True shows on stderr how far the run is, a name does so under that name, and a
+            `rich.progress.Progress` gets a task for it. By default nothing is shown.
+        observers: objects with `on_event`, which are told what happens in the run, as it happens;
+            see `concurkit.observers`.
         ordered: whether results come in the order of the tasks; by default as tasks end.
         buffersize: how many tasks may be drawn beyond those that run and those that were read, a
             whole number from 1 up. By default as many as there are workers, and up to 4,096 while
@@ -269,6 +295,7 @@ def iter_concurrently(
         max_workers=max_workers,
         timeout=timeout,
         total_timeout=total_timeout,
+        warn_after=warn_after,
         retry=retry,
         max_per_second=max_per_second,
         chunksize=chunksize,
@@ -278,6 +305,8 @@ def iter_concurrently(
         propagate=propagate,
         require_stop=require_stop,
         on_error=on_error,
+        progress=progress,
+        observers=observers,
     )
     ordered = flag(ordered, "ordered")
     ahead = 0 if buffersize is None else whole(buffersize, "buffersize", "None to leave it open")

@@ -13,9 +13,10 @@ import anyio.lowlevel
 from ._adrive import AsyncCaller
 from ._caller import PATIENCE
 from ._daemons import DAEMON
-from ._drive import Begin
 from ._engage import Engagement
+from ._news import Begin
 from ._reading import Reading
+from ._snapshot import Running
 from .executors._slots import Slots
 
 
@@ -89,6 +90,13 @@ class AsyncReading(Reading):
         finally:
             self.note_end()
             await self.finish()
+
+    async def stacks(self) -> list[Running]:
+        """Which task each worker is at, and what that does; may take up to a second."""
+        from ._stacks import stacks_in_loop  # few runs are asked
+
+        self.check_home()
+        return await stacks_in_loop(self.drive)
 
     async def join(self) -> None:
         """Wait until a run that was told to end has ended, and leave nothing behind."""

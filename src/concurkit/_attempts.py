@@ -40,6 +40,10 @@ class Attempts:
             self._errors.setdefault(index, []).append(error)
         return wait, error
 
+    def next(self, index: int) -> int:
+        """Which attempt of task *index* starts now."""
+        return len(self._errors.get(index, ())) + 1
+
     def number(self, index: int, *, returned: bool) -> int:
         """Which attempt of task *index* has ended; if it *returned*, no other follows."""
         earlier = self._errors.get(index, ())

@@ -9,13 +9,13 @@ at any moment: how many tasks have ended is the length of `values`.
 from __future__ import annotations
 
 import sys
-from collections import deque
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Sequence
 from contextvars import Context, ContextVar, copy_context
 from time import monotonic
 from types import CoroutineType
 from typing import TYPE_CHECKING, Any, Literal, NamedTuple, TypeAlias
 
+from ._todo import Todo
 from ._worker_loop import finish
 
 if TYPE_CHECKING:
@@ -41,8 +41,9 @@ clock = monotonic  # one clock for all processes of a machine
 class Batch(NamedTuple):
     """Tasks handed to a worker in one message.
 
-    If *alone*, it must be known whether its one task ran. *hint* is how many seconds a task is
-    expected to take, infinity while nothing is known.
+    The indices follow one another. If *alone*, it must be known whether its one task ran. *hint* is
+    how many seconds a task is expected to take, infinity while nothing is known. *attempt* is
+    which attempt of its tasks this is, from 1 up.
     """
 
     number: int
@@ -50,6 +51,10 @@ class Batch(NamedTuple):
     items: Sequence[Any]
     alone: bool
     hint: float
+    attempt: int = 1
+
+
+NO_TASK = range(-1, 0)  # the indices of a batch that is ours, and no task of a run
 
 
 class Report:
@@ -67,6 +72,7 @@ class Report:
         how: in which way that task was stopped; with none lost, those that failed since they
             were told to end.
         unsure: how many tasks from `len(values)` on may have run without a trace, when `lost`.
+        gone: whether the worker was lost with the whole batch, whose tasks then are failures.
     """
 
     # Written out, as `Job` is: each worker would wait for the import of dataclasses.
@@ -74,6 +80,7 @@ class Report:
         "busy",
         "ends",
         "failures",
+        "gone",
         "how",
         "lost",
         "since",
@@ -93,6 +100,7 @@ class Report:
         lost: BaseException | None = None,
         how: Stopped | None = None,
         unsure: int = 0,
+        gone: bool = False,
     ) -> None:
         self.values: Sequence[Any] = values
         self.failures: Sequence[tuple[int, BaseException]] = failures
@@ -103,6 +111,7 @@ class Report:
         self.lost: BaseException | None = lost
         self.how: Stopped | None = how
         self.unsure: int = unsure
+        self.gone: bool = gone
 
 
 class Job:
@@ -119,6 +128,10 @@ class Job:
         label: what to call the worker, where its own name would mislead.
         call: runs a function in the caller's own thread, for executors that work there.
         propagate: which of the caller's context variables to take along where not all can be.
+        lent: whether no task may write to large arguments, also where only one is given them.
+        run: the number of the run; 0 for calls that were submitted.
+        preludes: are called in the context of each batch's tasks, where they run, before the first
+            of them; they are pickled where tasks are.
         kept: room for what an executor prepares once for all batches of the run.
     """
 
@@ -130,7 +143,10 @@ class Job:
         "fn",
         "kept",
         "label",
+        "lent",
+        "preludes",
         "propagate",
+        "run",
         "share",
         "single",
         "timed",
@@ -149,6 +165,9 @@ class Job:
         label: str = "",
         call: Callable[[Callable[[], Any]], None] | None = None,
         propagate: Sequence[ContextVar[Any]] = (),
+        lent: bool = False,
+        run: int = 0,
+        preludes: Sequence[Callable[[], object]] = (),
     ) -> None:
         self.fn: Callable[..., Any] | None = fn
         self.context: Context = context
@@ -160,35 +179,56 @@ class Job:
         self.label: str = label
         self.call: Callable[[Callable[[], Any]], None] | None = call
         self.propagate: Sequence[ContextVar[Any]] = propagate
+        self.lent: bool = lent
+        self.run: int = run
+        self.preludes: Sequence[Callable[[], object]] = preludes
         self.kept: dict[str, Any] = {}
 
 
 class Progress:
-    """How far a batch has come, and what its running task is told."""
+    """How far a batch has come, what its running task is told, and which task that is.
+
+    Args:
+        items: its tasks.
+        first: the index of the first of them; -1 if they are no tasks of a run.
+        attempt: which attempt of each this is.
+    """
 
     __slots__ = (
+        "attempt",
         "begun",
         "belongings",
         "context",
         "ends",
         "failures",
+        "first",
+        "fn",
+        "items",
         "outer",
+        "run",
         "since",
         "todo",
         "told",
         "values",
+        "worker",
     )
 
     context: Context
 
-    def __init__(self, items: Sequence[Any]) -> None:
-        self.todo = Todo(items)
+    def __init__(self, items: Sequence[Any], first: int = -1, attempt: int = 1) -> None:
+        self.first: int = first
+        self.attempt: int = attempt
+        self.items: Sequence[Any] = items  # for their names, unless all have one function
+        self.fn: Callable[..., Any] | None = None
+        self.run: int = 0
+        self.worker: str = ""  # its name
+        self.todo: Todo = Todo(items)
         self.values: list[Any] = []
         self.failures: list[tuple[int, BaseException]] = []
         self.ends: list[float] = []
-        self.since = 0.0
-        self.begun = False
-        self.told = ""  # why the running task should end
+        self.since: float = 0.0
+        self.begun: bool = False
+        self.told: str = ""  # why the running task should end
         self.outer: Progress | None = None
         self.belongings: Belongings | None = None  # of the worker; its seat puts them here
 
@@ -197,11 +237,21 @@ class Progress:
         self.context = job.context.copy()
         self.outer = self.context.get(_progress)
         self.context.run(_progress.set, self)
+        self.run = job.run
+        if job.fn is not None:
+            self.fn, self.items = job.fn, ()
+        for prelude in job.preludes:
+            _play(prelude, self.context)
         self.since = clock()
         self.begun = True
 
+    def end(self) -> None:
+        """The batch has ended: refer to its tasks no more, nor, by its context, to itself."""
+        self.items, self.fn = (), None
+        del self.context
+
     def forget(self) -> None:
-        """Refer to no task, result or error any more."""
+        """The batch has ended, and its results are sent: refer to none of them any more."""
         self.todo.take_back()
         self.values.clear()
         self.failures.clear()
@@ -215,55 +265,14 @@ class Progress:
         return position, self.ends[-1] if self.ends else self.since
 
 
-if getattr(sys, "_is_gil_enabled", lambda: True)():
+def _play(prelude: Callable[[], object], context: Context) -> None:
+    """Call an observer's prelude; tasks don't fail because it does."""
+    try:
+        context.run(prelude)
+    except Exception as error:
+        from logging import getLogger
 
-    class Todo:  # pyright: ignore[reportRedeclaration]
-        """Tasks to run, from which another thread may take back those that have not started."""
-
-        __slots__ = ("_items", "kept")
-
-        def __init__(self, items: Sequence[Any]) -> None:
-            self._items = iter(items)
-            self.kept = len(items)
-
-        def __iter__(self) -> Iterator[Any]:
-            return self._items
-
-        def take_back(self) -> int:
-            """Take away what has not started; returns how many tasks are left or have started."""
-            # One C call over a list iterator: under the GIL nothing comes in between.
-            self.kept -= len(list(self._items))
-            return self.kept
-
-else:
-
-    class Todo:  # type: ignore[no-redef]
-        """Tasks to run, from which another thread may take back those that have not started."""
-
-        __slots__ = ("_items", "kept")
-
-        def __init__(self, items: Sequence[Any]) -> None:
-            # Without a GIL a list iterator may give an item to two threads; a deque may not.
-            self._items = deque(items)
-            self.kept = len(items)
-
-        def __iter__(self) -> Iterator[Any]:
-            take = self._items.popleft
-            while True:
-                try:
-                    item = take()
-                except IndexError:
-                    return
-                yield item
-
-        def take_back(self) -> int:
-            """Take away what has not started; returns how many tasks are left or have started."""
-            try:
-                while True:
-                    self._items.pop()
-                    self.kept -= 1
-            except IndexError:
-                return self.kept
+        getLogger("concurkit").error("the prelude of an observer failed", exc_info=error)
 
 
 def run(job: Job, progress: Progress) -> None:
@@ -273,6 +282,7 @@ def run(job: Job, progress: Progress) -> None:
         run_some(job, progress, progress.todo)
     else:
         run_quickly(job, progress, progress.todo)
+    progress.end()
 
 
 def run_quickly(job: Job, progress: Progress, todo: Any) -> None:
@@ -333,10 +343,12 @@ class Inside(NamedTuple):
     Attributes:
         share: how many workers share the machine; 1 outside any task.
         executors: the executors whose workers wait for this code, the outermost first.
+        run: the number of the run of this process whose task it is; 0 if it is none.
     """
 
     share: int = 1
     executors: tuple[object, ...] = ()
+    run: int = 0
 
 
 _inside: ContextVar[Inside] = ContextVar("concurkit_inside", default=Inside())  # noqa: B039
@@ -385,11 +397,11 @@ def inside() -> Inside:
     return _inside.get()
 
 
-def task_context(workers: int, executor: object) -> Context:
+def task_context(workers: int, executor: object, run: int = 0) -> Context:
     """The calling context for tasks of an executor with so many workers that share the machine."""
     context = copy_context()
-    share, executors = inside()
-    context.run(_inside.set, Inside(share * workers, (*executors, executor)))
+    share, executors, _ = inside()
+    context.run(_inside.set, Inside(share * workers, (*executors, executor), run))
     sniffio = sys.modules.get("sniffio")
     if sniffio is not None:  # which loop runs here says nothing of the loop that runs the task
         context.run(sniffio.current_async_library_cvar.set, None)

@@ -11,7 +11,7 @@ import sys
 import threading
 from collections.abc import AsyncGenerator, Callable, Generator
 from contextlib import AbstractContextManager, contextmanager, nullcontext
-from contextvars import copy_context
+from contextvars import Context, copy_context
 from typing import Any, NamedTuple
 
 from ._batch import Progress, _progress
@@ -152,6 +152,15 @@ class Belongings:
         key, kept = self._kept.popitem()
         self.values.pop(key, None)
         return kept
+
+    def enter_call(self, fn: Callable[..., Any], context: Context) -> Progress:
+        """Code in *context* is from here on a call of *fn* in this worker, of no run."""
+        progress = Progress((None,), 0)
+        progress.fn = fn
+        progress.belongings = self
+        progress.outer = context.get(_progress)
+        context.run(_progress.set, progress)
+        return progress
 
     def enter(self) -> Any:
         """From here on, code in the calling context is this worker's."""

@@ -11,7 +11,8 @@ from types import FrameType
 from typing import Any, NoReturn, TypeAlias
 
 from ._batch import Interrupted
-from ._drive import Begin, Drive, Halt
+from ._drive import Drive
+from ._news import Begin, Halt
 
 # How long Ctrl-C waits for what it stops before it is abandoned: the promise is one second.
 PATIENCE = 0.5
@@ -73,7 +74,7 @@ class Caller:
 
     def give_up(self, drive: Drive, error: BaseException) -> NoReturn:
         """End the run since *error* was raised here, and raise that."""
-        drive.tell(Halt(PATIENCE))
+        drive.tell(Halt(PATIENCE, error))
         if isinstance(error, Interrupted) and error.then is not None:
             error.then()
         self.serve_out(drive)

@@ -18,13 +18,14 @@ class Collector:
     Attributes:
         keeps_outcomes: whether outcomes are kept, not only values: the caller asked for them, or
             the error of a run that takes too long will hold them.
+        endings: makes outcomes.
     """
 
     def __init__(self, source: Source, options: Options) -> None:
         self._source = source
         self._on_error: OnError = options.on_error
         self.keeps_outcomes = options.on_error == "collect" or options.total_timeout is not None
-        self._endings = Endings(source)
+        self.endings = Endings(source)
         self._results: list[Any] = []
         self._failures: list[Failed] = []
 
@@ -32,13 +33,11 @@ class Collector:
         """Take in what a block of tasks, or one that failed, came to."""
         if isinstance(one, Block):
             outcomes = self.keeps_outcomes
-            self._place(
-                one.indices, self._endings.successes(one) if outcomes else one.report.values
-            )
+            self._place(one.indices, self.endings.successes(one) if outcomes else one.report.values)
             return
-        self._endings.annotate(one)
+        self.endings.annotate(one)
         if self._on_error == "collect":
-            self._place([one.index], [self._endings.failure(one)])
+            self._place([one.index], [self.endings.failure(one)])
         elif one.own:
             self._failures.append(one)
 
@@ -50,7 +49,7 @@ class Collector:
             from ._outcome import Failure, Success
 
             ended = [one for one in self._results if isinstance(one, Success | Failure)]
-            ended += [self._endings.failure(failed) for failed in failures]
+            ended += [self.endings.failure(failed) for failed in failures]
             error.outcomes = sorted(ended, key=lambda outcome: outcome.index)
         if error is not None:
             raise error

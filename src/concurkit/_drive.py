@@ -12,12 +12,13 @@ import contextlib
 import threading
 from collections import deque
 from collections.abc import Callable
-from typing import TYPE_CHECKING, Any, NamedTuple, Protocol, TypeAlias
+from typing import TYPE_CHECKING, Any, Protocol
 
 from ._alarm import Alarm
 from ._batch import Batch, Interrupted, Job, Report, clock
 from ._ctrl_c import kept_whole, open_to_it
-from ._orders import Abandon, Look, Order, Reason, Recall, Start, Stop
+from ._news import Begin, Cut, Drain, Halt, News, Read, ReadFailed, Taken, Tick
+from ._orders import Abandon, Look, Order, Recall, Retried, Start, Stop, Warn
 from ._schedule import Schedule
 from ._source import Source
 from .exceptions import ConcurkitError, TaskCancelledError
@@ -25,6 +26,8 @@ from .executors._flight import Ended, Flight, GaveBack, Still, Tell, Unfit
 
 if TYPE_CHECKING:
     from ._stats import Stats
+    from ._warner import Warner
+    from ._watch import Watch
 
 
 class Launcher(Protocol):
@@ -35,54 +38,6 @@ class Launcher(Protocol):
     ) -> list[Flight]:
         """Start batches; say by *tell* what becomes of them."""
         ...
-
-
-class Read(NamedTuple):
-    """The caller's thread has read these items."""
-
-    items: list[Any]
-    ended: bool
-
-
-class ReadFailed(NamedTuple):
-    """Reading the input raised."""
-
-    error: BaseException
-
-
-class Halt(NamedTuple):
-    """End the run; abandon what still runs after so many seconds."""
-
-    patience: float | None
-
-
-class Cut(NamedTuple):
-    """End the run; the tasks that this keeps from ending are failures, with this error."""
-
-    why: Reason
-
-
-class Drain(NamedTuple):
-    """Start nothing more; the run ends when what runs has ended."""
-
-
-class Taken(NamedTuple):
-    """So many more results were read."""
-
-    results: int
-
-
-class Begin(NamedTuple):
-    """The run begins."""
-
-
-class Tick(NamedTuple):
-    """The moment has come that the schedule asked to be woken at."""
-
-
-Event: TypeAlias = (
-    Ended | GaveBack | Still | Unfit | Read | ReadFailed | Halt | Cut | Drain | Taken | Begin | Tick
-)
 
 
 class Drive:
@@ -96,6 +51,12 @@ class Drive:
         settle: is given what each block of tasks came to, one call at a time.
         inbox: is given what must run in the caller's thread, which then runs what that returns;
             None when all is over.
+        watch: tells the run's observers; None if it has none.
+
+    Attributes:
+        input_error: what reading the input raised.
+        unfit: why its workers can't be made ready.
+        broken: a fault of ours, or a Ctrl-C, that ended it.
     """
 
     def __init__(
@@ -106,16 +67,18 @@ class Drive:
         source: Source,
         settle: Callable[[Any], None],
         inbox: Callable[[Callable[[], Callable[[], None] | None] | None], None],
+        watch: Watch | None = None,
     ) -> None:
         self.schedule = schedule
         self.input_error: BaseException | None = None
-        self.unfit: ConcurkitError | None = None  # why its workers can't be made ready
+        self.unfit: ConcurkitError | None = None
         self.broken: BaseException | None = None
         self._launcher = launcher
-        self._job = job
+        self.job = job
         self._source = source
         self._settle = settle
         self._inbox = inbox
+        self._watch = watch
         self._events: deque[Any] = deque()
         self._turn = threading.Lock()
         self._owner: int | None = None  # the thread whose turn it is
@@ -126,6 +89,7 @@ class Drive:
         self._over = False
         self._partly = 0
         self._alarm = Alarm(lambda: self.tell(Tick()))
+        self._warner: Warner | None = None  # once there is something to say
 
     def tell(self, event: Any) -> None:
         """Take in what happened and do what follows; from any thread, never waiting for another."""
@@ -152,17 +116,23 @@ class Drive:
                 self._owner = None
                 self._turn.release()
 
+    @property
+    def has_turn(self) -> bool:
+        """Whether it is the run that called the calling code, and waits for it."""
+        return self._owner == threading.get_ident()
+
     @kept_whole
     def stats(self, elapsed: float) -> Stats:
         """How far the run has come, *elapsed* seconds after it began; from any thread."""
-        if self._owner == threading.get_ident():  # asked by code that the schedule called
-            return self._count(elapsed)
+        if self.has_turn:  # asked by code that the schedule called
+            return self.count(elapsed)
         with self._turn:
-            stats = self._count(elapsed)
+            stats = self.count(elapsed)
         self._take_turns()  # what was told meanwhile
         return stats
 
-    def _count(self, elapsed: float) -> Stats:
+    def count(self, elapsed: float) -> Stats:
+        """The same, for whoever has the turn."""
         from ._stats import Stats  # few runs are asked
 
         schedule = self.schedule
@@ -178,6 +148,20 @@ class Drive:
             elapsed=elapsed,
         )
 
+    def under_way(self) -> list[tuple[Batch, int, Flight]]:
+        """The batches that have not ended, how many tasks each keeps, and who has them.
+
+        From any thread, also while it is another's turn that never ends.
+        """
+        flights = self._flights.copy()
+        found = ((self.schedule.under_way(number), flight) for number, flight in flights.items())
+        return [(*batch, flight) for batch, flight in found if batch is not None]
+
+    @property
+    def over(self) -> bool:
+        """Whether nothing of the run is under way any more."""
+        return self._over
+
     def summary(self) -> str:
         """How far the run had come when it was ended, in a line."""
         tally = self.schedule.tally
@@ -190,13 +174,24 @@ class Drive:
 
     def close(self) -> None:
         """Leave nothing behind; whatever is told from now on is ignored."""
-        self._over = True
-        self._alarm.close()
+        try:
+            if self._watch is not None and not self._over:  # its end never came
+                with self._turn:
+                    self._over = True
+                    self._watch.end(self)
+        finally:
+            self._over = True
+            self._alarm.close()
+            warner, self._warner = self._warner, None
+            if warner is not None:
+                warner.close()
 
     # ---- one at a time ------------------------------------------------------------------------
 
     def _work_off(self) -> None:
         events = self._events
+        if self._watch is not None:
+            self._watch.begin()
         while events:
             now = clock()
             while events:
@@ -207,15 +202,14 @@ class Drive:
                 return
             self._alarm.set(self.schedule.wake)
 
-    def _apply(self, event: Event, now: float) -> None:
+    def _apply(self, event: News, now: float) -> None:
         schedule = self.schedule
         if type(event) is Ended:
-            self._flights.pop(event.number, None)
+            flight = self._flights.pop(event.number, None)
+            if self._watch is not None and flight is not None:  # else it was abandoned before
+                self._watch.landed(event.report)
             schedule.ended(event.number, event.report, now)
             return
-        if type(event) in (Halt, Drain) and schedule.tally.at_halt is None:
-            # What has ended in batches that are under way.
-            self._partly = sum(flight.look()[0] for flight in self._flights.values())
         if type(event) is Read or type(event) is ReadFailed:
             self._reading = self._drawing = False
         if type(event) is Unfit:
@@ -236,7 +230,7 @@ class Drive:
                 event.error.add_note(f"raised while reading task {position} of the input")
             schedule.input_failed(now)
         elif type(event) is Halt:
-            schedule.halt(now, event.patience)
+            self._halt(event, now)
         elif type(event) is Taken:
             schedule.taken(event.results)
         elif type(event) is Still:
@@ -244,9 +238,21 @@ class Drive:
         elif type(event) is Cut:
             schedule.cut(now, event.why)
         elif type(event) is Drain:
+            self._look_how_far()
             schedule.drain()
         elif type(event) is Begin:
             schedule.begin(now)
+
+    def _halt(self, event: Halt, now: float) -> None:
+        if self._watch is not None:
+            self._watch.halted(event.error)
+        self._look_how_far()
+        self.schedule.halt(now, event.patience)
+
+    def _look_how_far(self) -> None:
+        """Note what has ended in batches that are under way."""
+        if self.schedule.tally.at_halt is None:
+            self._partly = sum(flight.look()[0] for flight in self._flights.values())
 
     def _carry_out(self, now: float) -> None:
         schedule = self.schedule
@@ -254,12 +260,23 @@ class Drive:
             while self._feed():
                 pass
             orders = schedule.orders(now)
-            if schedule.settled:
+            if self._watch is not None:
+                self._show(self._watch)
+            elif schedule.settled:
                 settled, schedule.settled = schedule.settled, []
                 for one in settled:
                     self._settle(one)
             if not orders or not self._obey(orders):
                 return
+
+    def _show(self, watch: Watch) -> None:
+        """Hand on what was settled, and tell of it."""
+        settled, self.schedule.settled = self.schedule.settled, []
+        for one in settled:
+            if not isinstance(one, Retried):
+                self._settle(one)
+            watch.settled(one)
+        watch.note_losses()
 
     def _feed(self) -> bool:
         """Read on, here or in the caller's thread; whether anything was read."""
@@ -317,6 +334,8 @@ class Drive:
                 continue
             if type(order) is Look:
                 self.schedule.seen(order.number, *flight.look(), clock())
+            elif type(order) is Warn:
+                self._warn(order, flight)
             elif type(order) is Recall:
                 flight.recall(order.unbegun)
             elif type(order) is Stop:
@@ -324,8 +343,7 @@ class Drive:
             elif type(order) is Abandon:
                 report = flight.abandon(order.position)
                 if report is not None:
-                    del self._flights[order.number]
-                    self.schedule.ended(order.number, report, clock())
+                    self._apply(Ended(order.number, report), clock())
         self._launch(starts)
         return answered
 
@@ -334,9 +352,19 @@ class Drive:
             return
         behind = [None if s.behind is None else self._flights.get(s.behind) for s in starts]
         pairs = [(start.batch, flight) for start, flight in zip(starts, behind, strict=True)]
-        flights = self._launcher.launch(pairs, self._job, self.tell)
+        now = 0.0 if self._watch is None else clock()
+        flights = self._launcher.launch(pairs, self.job, self.tell)
         for start, flight in zip(starts, flights, strict=True):
             self._flights[start.batch.number] = flight
+        if self._watch is not None:  # now that the workers are at it
+            self._watch.launched(starts, now)
+
+    def _warn(self, warn: Warn, flight: Flight) -> None:
+        from ._warner import Warner  # few runs have anything to warn of
+
+        if self._warner is None:
+            self._warner = Warner(self.job)
+        self._warner.warn(warn, flight)
 
     def _abandon_all(self) -> None:
         """Wait for none of what runs: there is nobody left to take it in."""
@@ -346,8 +374,13 @@ class Drive:
                 flight.abandon(-1)
 
     def _finish(self) -> None:
-        if not self._over:
-            self._over = True
+        if self._over:
+            return
+        self._over = True
+        try:
+            if self._watch is not None:
+                self._watch.end(self)
+        finally:
             self._inbox(None)
 
 

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import contextlib
 import time
-from reprlib import Repr
 from typing import TYPE_CHECKING, Any
 
 from ._attempts import chain
 from ._batch import clock
+from ._calls import arguments_in, name_in
 from ._orders import Block, Failed
 from ._source import Source
 from ._task import name_of
@@ -16,23 +16,23 @@ from ._task import name_of
 if TYPE_CHECKING:
     from ._outcome import Failure, Success
 
-_short = Repr()
-_short.maxstring = _short.maxother = 40
-_short.maxlevel = 3
-
 
 class Endings:
-    """Makes the outcomes of one run's tasks."""
+    """Makes the outcomes of one run's tasks.
+
+    Attributes:
+        epoch: what is added to a moment of the run's clock to make it one of the calendar's.
+    """
 
     def __init__(self, source: Source) -> None:
         self._source = source
-        self._epoch = time.time() - clock()
+        self.epoch = time.time() - clock()
 
     def successes(self, block: Block) -> list[Success[Any] | None]:
         """The outcomes of a block of tasks; None in place of one that failed."""
         from ._outcome import Success  # most runs want values
 
-        report, epoch, items = block.report, self._epoch, block.items
+        report, epoch, items = block.report, self.epoch, block.items
         failed = {position for position, _ in report.failures}
         since = report.since
         outcomes: list[Success[Any] | None] = []
@@ -46,7 +46,7 @@ class Endings:
                         value=value,
                         index=index,
                         key=self._key(index),
-                        name=self._name(items[position]),
+                        name=self.name(items[position]),
                         attempts=block.attempts,
                         started=epoch + since,
                         duration=max(0.0, until - since),
@@ -64,9 +64,9 @@ class Endings:
             error=failed.error,
             index=failed.index,
             key=self._key(failed.index),
-            name=self._name(failed.item),
+            name=self.name(failed.item),
             attempts=failed.attempts,
-            started=self._epoch + failed.started,
+            started=self.epoch + failed.started,
             duration=failed.duration,
             worker=failed.worker,
             stopped=failed.stopped,
@@ -89,27 +89,15 @@ class Endings:
     def _key(self, index: int) -> Any:
         return None if self._source.keys is None else self._source.keys[index]
 
-    def _name(self, item: Any) -> str:
-        fn = self._source.fn
-        return name_of(fn) if fn is not None else str(item.name or name_of(item.fn))
+    def name(self, item: Any) -> str:
+        """The name of a task."""
+        return name_in(self._source.fn, item)
 
     def _call(self, item: Any) -> str:
-        fn, kwargs, name = self._source.fn, {}, None
-        if fn is None:
-            args, kwargs, name = item.args, item.kwargs, item.name
-        else:
-            args = (item,) if self._source.single else item
-        shown = [*map(_brief, args), *(f"{key}={_brief(value)}" for key, value in kwargs.items())]
-        call = f"{name_of(fn if fn is not None else item.fn)}({', '.join(shown)})"
-        return f"{name!r} {call}" if name else call
-
-
-def _brief(value: Any) -> str:
-    """A short repr; never an error, whatever the value's own repr does."""
-    try:
-        return _short.repr(value)
-    except Exception:
-        return f"<{type(value).__name__}>"
+        fn = self._source.fn
+        arguments = arguments_in(fn, item, single=self._source.single)
+        call = f"{name_of(fn if fn is not None else item.fn)}({arguments})"
+        return f"{item.name!r} {call}" if fn is None and item.name else call
 
 
 def _text(error: BaseException) -> str:

@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from contextlib import AbstractContextManager, nullcontext
-from typing import Any, Protocol
+from itertools import count
+from typing import TYPE_CHECKING, Any, Protocol
 
 from ._batch import Job, inside, task_context
 from ._cpus import default_workers
+from ._debug_signal import note_run
 from ._drive import Drive
+from ._endings import Endings
 from ._inner_threads import check_can_limit, limit_here, limiting
 from ._options import Options
 from ._orders import Block, Failed, Terms
@@ -25,7 +28,12 @@ from ._setup import Setup
 from ._source import Source, read
 from ._stopping import check_can_time, check_stop
 
+if TYPE_CHECKING:
+    from ._watch import Watch
+
 Inbox = Callable[[Any], None]
+
+_numbers = count(1)  # of the runs of this process
 
 _GIVE_IT = (
     "{0} is given, but the workers of the executor that is passed as mode may be there already; "
@@ -42,6 +50,7 @@ class Collects(Protocol):
     """What takes in what a run's tasks came to."""
 
     keeps_outcomes: bool
+    endings: Endings
 
     def settle(self, one: Block | Failed) -> None:
         """Take in what a block of tasks, or one that failed, came to."""
@@ -175,9 +184,14 @@ class Engagement:
         self.kept = True
 
     def _check_time(self, place: Any) -> None:
-        """Refuse a timeout that an executor of others can't keep."""
-        if self.options.timeout is not None and hasattr(place, "silent"):
-            check_can_time(place, self.options.chunksize, self.options.mode)
+        """Refuse to time tasks where an executor of others can't tell when they start."""
+        options = self.options
+        if not hasattr(place, "silent"):  # one of ours
+            return
+        if options.timeout is not None:
+            check_can_time(place, options.chunksize, options.mode, "a timeout")
+        if options.warn_after is not None:
+            check_can_time(place, options.chunksize, options.mode, "warn_after")
 
     def _thread_setup(self) -> Setup:
         """What threads do first: OpenMP's limit holds in the thread that sets it."""
@@ -216,7 +230,8 @@ class Engagement:
         if isinstance(options.inner_threads, int) and not self._apart:
             self._limits = limit_here(options.inner_threads)
         chunksize = None if options.chunksize == "auto" else options.chunksize
-        if options.timeout is not None and hasattr(launcher, "silent"):  # not one of ours
+        timed = options.timeout is not None or options.warn_after is not None
+        if timed and hasattr(launcher, "silent"):  # not one of ours
             launcher.timing = True
             chunksize = 1
         terms = Terms(
@@ -234,21 +249,45 @@ class Engagement:
             length=source.length,
             window=window,
             complete=window is None and options.on_error == "collect" and source.length is not None,
+            observed=bool(options.observers),
+            warn_after=options.warn_after,
         )
+        number = next(_numbers)
+        preludes, wants_ends = self._wishes(number)
         sharing = 1 if self.mode == "async" else workers
         job = Job(
             source.fn,
-            task_context(sharing, launcher.home),
+            task_context(sharing, launcher.home, number),
             single=source.single,
-            timed=options.timeout is not None or collector.keeps_outcomes,
+            timed=timed or collector.keeps_outcomes or wants_ends,
             fast=options.on_error == "raise" and options.retry is None,
             exact=options.timeout is not None or chunksize == 1 or terms.max_per_second is not None,
             share=inside().share * sharing,
             label="serial" if self.mode == "serial" else "",
             call=call or inbox,
             propagate=(*getattr(launcher, "propagate", ()), *options.propagate),
+            run=number,
+            preludes=preludes,
         )
-        return Drive(Schedule(terms), launcher, job, source, collector.settle, inbox)
+        watch = self._watch(number, terms, collector.endings) if options.observers else None
+        drive = Drive(Schedule(terms), launcher, job, source, collector.settle, inbox, watch)
+        note_run(drive)
+        return drive
+
+    def _wishes(self, number: int) -> tuple[Sequence[Callable[[], object]], bool]:
+        """What the run's observers ask of it; see `observers._wishes`."""
+        if not self.options.observers:
+            return (), False
+        from .observers._wishes import wishes_of  # few runs have any
+
+        return wishes_of(self.options.observers, number)
+
+    def _watch(self, number: int, terms: Terms, endings: Endings) -> Watch:
+        """What tells the observers of the run."""
+        from ._watch import Watch  # few runs have any
+
+        observers = self.options.observers
+        return Watch(observers, number=number, mode=self.mode, terms=terms, endings=endings)
 
     def finish(self, drive: Drive, launcher: Any) -> None:
         """Leave nothing behind of a run that is over; waits for workers to be gone."""

@@ -17,9 +17,10 @@ from typing import Any, NamedTuple, NoReturn
 from ._arrivals import unbroken
 from ._batch import Batch, Interrupted, Job, inside, task_context
 from ._caller import PATIENCE, Caller
-from ._drive import Begin, Drain, Drive, Halt, Read
+from ._drive import Drive
 from ._endings import Endings
 from ._map_turns import Raised, Turns
+from ._news import Begin, Drain, Halt, Read
 from ._orders import Block, Failed, Terms
 from ._schedule import Schedule
 from ._source import Source

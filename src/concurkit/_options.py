@@ -5,13 +5,14 @@ from __future__ import annotations
 from contextvars import ContextVar
 from typing import TYPE_CHECKING, Any, Literal, NamedTuple, TypeAlias
 
-from ._arguments import per_second, seconds, variables, whole, wrong
+from ._arguments import observing, per_second, seconds, variables, whole, wrong
 from ._inner_threads import InnerThreads, check_inner_threads
 from ._setup import Setup
 from ._task import shown
 
 if TYPE_CHECKING:
     from ._retry import Retry
+    from .observers import Observer
 
 OnError: TypeAlias = Literal["raise", "group", "collect"]
 RequireStop: TypeAlias = Literal["cancel", "kill"]
@@ -27,6 +28,7 @@ class Options(NamedTuple):
     max_workers: int | None
     timeout: float | None
     total_timeout: float | None
+    warn_after: float | None
     retry: Retry | None
     max_per_second: float | None
     chunksize: int | Literal["auto"]
@@ -35,6 +37,7 @@ class Options(NamedTuple):
     inner_threads: InnerThreads
     propagate: tuple[ContextVar[Any], ...]
     require_stop: RequireStop | None
+    observers: tuple[Observer, ...]
 
     @classmethod
     def check(
@@ -44,6 +47,7 @@ class Options(NamedTuple):
         max_workers: object,
         timeout: object,
         total_timeout: object,
+        warn_after: object,
         retry: object,
         max_per_second: object,
         chunksize: object,
@@ -53,6 +57,8 @@ class Options(NamedTuple):
         inner_threads: object,
         propagate: object,
         require_stop: object,
+        progress: object,
+        observers: object,
     ) -> Options:
         """Options from a caller's arguments.
 
@@ -79,6 +85,9 @@ class Options(NamedTuple):
             max_workers=None if max_workers is None else whole(max_workers, "max_workers", "None"),
             timeout=None if timeout is None else seconds(timeout, "timeout"),
             total_timeout=limit,
+            warn_after=None
+            if warn_after is None
+            else seconds(warn_after, "warn_after", "to be quiet"),
             retry=None if retry is None else _policy(retry),
             max_per_second=rate,
             chunksize=size,
@@ -87,7 +96,19 @@ class Options(NamedTuple):
             inner_threads=check_inner_threads(inner_threads),
             propagate=variables(propagate),
             require_stop=stop,
+            observers=_watching(progress, observers),
         )
+
+
+def _watching(progress: object, observers: object) -> tuple[Observer, ...]:
+    """Who is told of the run: the bar, if one is wanted, then the others."""
+    found = observing(observers)
+    if progress is False:
+        return found
+    from .observers.progress import observer_for  # few runs show one
+
+    bar = observer_for(progress)
+    return found if bar is None else (bar, *found)
 
 
 def _policy(retry: object) -> Retry:

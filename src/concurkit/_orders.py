@@ -38,6 +38,20 @@ class Failed(NamedTuple):
     earlier: Sequence[BaseException] = ()
 
 
+class Retried(NamedTuple):
+    """An attempt that failed, after which the task is tried again, *wait* seconds later."""
+
+    index: int  # type: ignore[assignment]  # as above
+    item: Any
+    error: BaseException
+    started: float
+    duration: float
+    worker: str
+    stopped: Stopped | None
+    attempt: int
+    wait: float
+
+
 @final
 class Start(NamedTuple):
     """Start this batch on a free worker, or on the worker that has batch *behind*, after it."""
@@ -76,7 +90,29 @@ class Abandon(NamedTuple):
     position: int
 
 
-Question: TypeAlias = Look | Recall | Stop | Abandon
+class Warn(NamedTuple):
+    """Say that this batch's task at this position takes longer than `warn_after`.
+
+    Attributes:
+        number: the batch.
+        position: where the task stands in it.
+        index: which task of the run it is.
+        item: the task.
+        attempt: its how-manieth attempt this is, from 1 up.
+        since: when that started.
+        behind: how many tasks of the batch wait for it.
+    """
+
+    number: int
+    position: int
+    index: int  # type: ignore[assignment]  # in place of the method of tuples, which nobody calls
+    item: Any
+    attempt: int
+    since: float
+    behind: int
+
+
+Question: TypeAlias = Look | Recall | Stop | Abandon | Warn
 Order: TypeAlias = Start | Question
 
 
@@ -100,6 +136,8 @@ class Terms(NamedTuple):
         window: how many tasks may be drawn beyond those that were read (`taken`), besides one
             for each worker; 0 leaves it to the schedule, None is no limit.
         complete: whether a run that is cut short accounts for the tasks that it never drew, too.
+        observed: whether attempts that are followed by others are settled, too (`Retried`).
+        warn_after: seconds after which it is said that an attempt still runs.
     """
 
     workers: int
@@ -116,6 +154,8 @@ class Terms(NamedTuple):
     length: int | None = None
     window: int | None = None
     complete: bool = False
+    observed: bool = False
+    warn_after: float | None = None
 
 
 class Tally:

@@ -13,8 +13,10 @@ from typing import Any
 
 from ._arrivals import Arrivals
 from ._batch import clock
-from ._drive import Cut, Drive, Halt, Taken
+from ._drive import Drive
 from ._engage import Engagement
+from ._news import Cut, Halt, Taken
+from ._snapshot import Running, snapshot
 from ._stats import Stats
 from .exceptions import TaskCancelledError
 
@@ -95,6 +97,11 @@ class Reading(ABC):
         if os.getpid() != self.home:
             raise RuntimeError("this run belongs to the process that it was started in")
 
+    @property
+    def has_turn(self) -> bool:
+        """Whether it is the run that called the calling code, an observer say, and waits for it."""
+        return self.drive is not None and self.drive.has_turn
+
     def halt(self, patience: float | None) -> None:
         """End the run, whose results nobody wants any more."""
         if self.drive is not None and not self.over:
@@ -131,6 +138,11 @@ class Reading(ABC):
         if drive is None:
             return Stats()
         return drive.stats((self._ended or clock()) - self._began)
+
+    def snapshot(self) -> list[Running]:
+        """Which task each worker is at; from any thread."""
+        self.check_home()
+        return snapshot(self.drive)
 
     def error(self) -> BaseException | None:
         """What the run ends with, if not well; the first time only."""

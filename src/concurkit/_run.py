@@ -35,7 +35,7 @@ from ._signatures import (
     T,
 )
 from ._worker_loop import close_loop, has_loop
-from .typing import Executor, Mode, OnError, RequireStop, Runnable
+from .typing import Executor, Mode, OnError, RequireStop, RichProgress, Runnable
 
 # ---- values
 
@@ -338,6 +338,7 @@ def run_concurrently(
     max_workers: int | None = None,
     timeout: float | None = None,
     total_timeout: float | None = None,
+    warn_after: float | None = None,
     retry: concurkit.Retry | int | None = None,
     max_per_second: float | None = None,
     chunksize: int | Literal["auto"] = "auto",
@@ -347,6 +348,8 @@ def run_concurrently(
     propagate: Iterable[ContextVar[Any]] = (),
     require_stop: RequireStop | None = None,
     on_error: OnError = "raise",
+    progress: bool | str | RichProgress = False,
+    observers: Iterable[concurkit.observers.Observer] = (),
 ) -> Any:
     """Run tasks at the same time and return what they return, in the shape of the input.
 
@@ -364,6 +367,8 @@ def run_concurrently(
             cancelled; a thread can't be stopped, nor can an interpreter: there it is abandoned.
         total_timeout: how many seconds the run may take; by default there is no limit. When they
             are over, what runs is stopped as by *timeout*, and the rest never starts.
+        warn_after: after how many seconds of its own time a task that still runs is logged as a
+            warning, with its stack, once per attempt, on the logger "concurkit"; by default never.
         retry: which failures are tried again, as a `Retry`, or a number of attempts on any
             `Exception`; by default none are. A timeout or a crash is a failure like any other.
         max_per_second: how many attempts may start per second, at even distances; by default there
@@ -385,6 +390,10 @@ def run_concurrently(
         on_error: "raise", the default, stops the run at the first failure and raises that task's
             own exception; "group" runs everything, then raises all failures as one
             `ExceptionGroup`; "collect" gives an `Outcome` in place of each value.
+        progress: True shows on stderr how far the run is, a name does so under that name, and a
+            `rich.progress.Progress` gets a task for it. By default nothing is shown.
+        observers: objects with `on_event`, which are told what happens in the run, as it happens;
+            see `concurkit.observers`.
 
     Returns:
         The values in the order of the tasks: a tuple for a tuple, a dict with the same keys for a
@@ -414,6 +423,7 @@ def run_concurrently(
         max_workers=max_workers,
         timeout=timeout,
         total_timeout=total_timeout,
+        warn_after=warn_after,
         retry=retry,
         max_per_second=max_per_second,
         chunksize=chunksize,
@@ -423,6 +433,8 @@ def run_concurrently(
         propagate=propagate,
         require_stop=require_stop,
         on_error=on_error,
+        progress=progress,
+        observers=observers,
     )
     engagement = Engagement(tasks, options, inline=True)
     del tasks  # a generator is closed when the run is over, not when its error is forgotten

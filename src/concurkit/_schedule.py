@@ -5,7 +5,7 @@ a value that a task returned, so a batch of a thousand tasks costs it no more th
 
 What happened:          `begin`, `supply`, `no_more`, `input_failed`, `taken`, `ended`, `gave_back`,
                         `seen`, `still`, `cut`, `halt`, `drain`
-What to do next:        `orders(now)` (Start, Look, Recall, Stop, Abandon), `wanted`, `wake`
+What to do next:        `orders(now)` (Start, Look, Recall, Stop, Abandon, Warn), `wanted`, `wake`
 What came of it:        `settled` (blocks of values and failures), `finished`, `unread`, `lost`
 
 Every moment is a number of seconds on the caller's clock.
@@ -30,10 +30,12 @@ from ._orders import (
     Question,
     Reason,
     Recall,
+    Retried,
     Start,
     Stop,
     Tally,
     Terms,
+    Warn,
 )
 from ._pace import Pace
 from ._rate import Rate
@@ -59,7 +61,7 @@ _WINDOW = 4096
 class _Flight:
     """A batch on its way."""
 
-    __slots__ = ("at", "batch", "kept", "overdue", "recalled", "stopping")
+    __slots__ = ("at", "batch", "kept", "overdue", "recalled", "stopping", "warned")
 
     def __init__(self, batch: Batch, at: float) -> None:
         self.batch = batch
@@ -68,6 +70,7 @@ class _Flight:
         self.recalled = False  # what it has not started was asked back
         self.overdue: int | None = None  # position of the task whose time is up
         self.stopping = False
+        self.warned = -1  # position of the task that was last said to take long
 
 
 class Schedule:
@@ -76,7 +79,7 @@ class Schedule:
     def __init__(self, terms: Terms) -> None:
         self.terms = terms
         self.tally = Tally()
-        self.settled: list[Block | Failed] = []
+        self.settled: list[Block | Failed | Retried] = []
         self.unread = False  # the run was cut before the end of its input
         self.never_started = 0  # of those that were lost
         self.lost = 0  # tasks that the run's being cut kept from ending
@@ -84,6 +87,8 @@ class Schedule:
         self._attempts = Attempts(terms.retry)
         self._flights: dict[int, _Flight] = {}
         self._lanes = Lanes(terms.workers, ahead=terms.ahead > 1, shared=terms.shared)
+        limits = [limit for limit in (terms.timeout, terms.warn_after) if limit is not None]
+        self._first_due = min(limits, default=None)  # so long is no running task looked at
         rate = terms.max_per_second
         self._rate = None if rate is None else Rate(rate)
         self._pace = Pace(terms.grain, terms.chunksize if rate is None else 1)
@@ -180,11 +185,15 @@ class Schedule:
     def seen(self, number: int, position: int, since: float | None, now: float) -> None:
         """Batch *number*'s task at *position* runs since *since* (None: not begun)."""
         flight = self._flights.get(number)
-        timeout = self.terms.timeout
-        if flight is None or flight.overdue is not None or timeout is None:
+        if flight is None or flight.overdue is not None:
             return
-        if since is None or now < since + timeout:
-            self._alarm(flight, (now if since is None else since) + timeout)
+        timeout = self.terms.timeout
+        if timeout is None or since is None or now < since + timeout:
+            again = self._heed(flight, position, since, now)
+            if timeout is not None:
+                again = min(again, (now if since is None else since) + timeout)
+            if again < inf:
+                self._alarm(flight, again)
         elif self.terms.strength == "abandoned":
             flight.overdue = position
             self._questions.append(Abandon(number, position))
@@ -233,6 +242,11 @@ class Schedule:
     def _note_how_far(self) -> None:
         if self.tally.at_halt is None:
             self.tally.at_halt = self.tally.ended, self.running
+
+    def under_way(self, number: int) -> tuple[Batch, int] | None:
+        """A batch that has not ended and how many of its tasks it keeps; from any thread."""
+        flight = self._flights.get(number)
+        return None if flight is None else (flight.batch, flight.kept)
 
     @property
     def running(self) -> int:
@@ -335,7 +349,8 @@ class Schedule:
         if self._rate is not None:
             self._rate.take(now)
         self._numbers = number = self._numbers + 1
-        batch = Batch(number, indices, items, alone, self._pace.hint)
+        attempt = self._attempts.next(indices[0]) if alone and self._attempts else 1
+        batch = Batch(number, indices, items, alone, self._pace.hint, attempt)
         flight = self._flights[number] = _Flight(batch, now)
         start = Start(batch, self._lanes.enter(number))
         self._watch(flight, now)
@@ -344,7 +359,7 @@ class Schedule:
     def _watch(self, flight: _Flight, now: float) -> None:
         """Set the moment to look at a batch that has just started."""
         terms = self.terms
-        at = None if terms.timeout is None else now + terms.timeout
+        at = None if self._first_due is None else now + self._first_due
         number = flight.batch.number
         others_wait = terms.shared
         if terms.shared and self._pace.slow:  # as expected: nobody waits for it, nor looks at it
@@ -386,6 +401,25 @@ class Schedule:
     def _alarm(self, flight: _Flight, at: float) -> None:
         self._alarms.set(flight.batch.number, at)
 
+    def _heed(self, flight: _Flight, position: int, since: float | None, now: float) -> float:
+        """Warn of a running task that takes long, once; when to look at its batch again."""
+        after = self.terms.warn_after
+        if after is None:
+            return inf
+        if since is None:
+            return now + after
+        if flight.warned != position and position < flight.kept:
+            if now < since + after:
+                return since + after
+            flight.warned = position
+            batch, behind = flight.batch, flight.kept - position - 1
+            index, item = batch.indices[position], batch.items[position]
+            self._questions.append(
+                Warn(batch.number, position, index, item, batch.attempt, since, behind)
+            )
+        # The next one has not started, so it can't take long before that.
+        return now + after if position + 1 < flight.kept else inf
+
     def _check(self, flight: _Flight, now: float) -> None:
         number = flight.batch.number
         if flight.overdue is not None:
@@ -399,7 +433,7 @@ class Schedule:
             self._recall(flight)
         elif waits:
             self._questions.append(Recall(number, unbegun=True))
-        if self.terms.timeout is not None:
+        if self._first_due is not None:
             self._questions.append(Look(number))
 
     # ---- failures and the end ---------------------------------------------------------------
@@ -432,11 +466,14 @@ class Schedule:
                 self.tally.ended -= 1
                 self.tally.retried += 1
                 self._waiting.put_off(index, item, now + wait)
+                if self.terms.observed:
+                    since, took = _span(report, position, now)
+                    attempt = self._attempts.number(index, returned=False) - 1
+                    self.settled.append(
+                        Retried(index, item, error, since, took, report.worker, how, attempt, wait)
+                    )
                 return
-        ends = report.ends
-        since = ends[position - 1] if 0 < position <= len(ends) else report.since
-        until = ends[position] if position < len(ends) else now
-        took = max(0.0, until - since)
+        since, took = _span(report, position, now)
         earlier = self._attempts.earlier(index)
         attempts = len(earlier) + 1
         self.tally.failed += 1
@@ -506,3 +543,11 @@ class Schedule:
         if not flight.recalled:
             flight.recalled = True
             self._questions.append(Recall(flight.batch.number, unbegun=False))
+
+
+def _span(report: Report, position: int, now: float) -> tuple[float, float]:
+    """When the task at *position* of a batch started, and how long it took."""
+    ends = report.ends
+    since = ends[position - 1] if 0 < position <= len(ends) else report.since
+    until = ends[position] if position < len(ends) else now
+    return since, max(0.0, until - since)

@@ -34,8 +34,8 @@ def check_stop(required: RequireStop, strength: Stopped, mode: Any) -> None:
     )
 
 
-def check_can_time(launcher: Any, chunksize: int | str, mode: Any) -> None:
-    """Refuse a timeout where nobody can tell when a task starts.
+def check_can_time(launcher: Any, chunksize: int | str, mode: Any, given: str) -> None:
+    """Refuse what was *given*, a limit in time, where nobody can tell when a task starts.
 
     Raises:
         ValueError: naming what can't be told, and what to use.
@@ -48,6 +48,6 @@ def check_can_time(launcher: Any, chunksize: int | str, mode: Any) -> None:
     if what:
         where = f"mode {mode!r}" if isinstance(mode, str) else shown(mode)
         raise ValueError(
-            f"a timeout is given for {where}, but {what}. "
+            f"{given} is given for {where}, but {what}. "
             "Leave one of the two out, or use an executor of concurkit's."
         )

@@ -23,10 +23,11 @@ from ._inner_threads import InnerThreads
 from ._options import Options
 from ._running_loop import warn_where_a_loop_runs
 from ._signatures import Async, StreamCollecting, StreamRaising, T
+from ._snapshot import Running
 from ._stats import Stats
 from ._thread_reading import ThreadReading
 from .exceptions import TaskCancelledError
-from .typing import Executor, Mode, OnError, RequireStop, Runnable
+from .typing import Executor, Mode, OnError, RequireStop, RichProgress, Runnable
 
 R_co = TypeVar("R_co", covariant=True)
 
@@ -68,6 +69,7 @@ class Run(Iterator[R_co]):
             raise
 
     def __enter__(self) -> Self:
+        self._refuse_own()
         with self._lock:
             if self._reader is None:
                 self._reader = threading.get_ident()
@@ -95,6 +97,22 @@ class Run(Iterator[R_co]):
         """How far the run has come; may be asked at any time, from any thread."""
         return self._reading.stats()
 
+    def snapshot(self) -> list[Running]:
+        """Which task each worker is at; may be asked at any time, from any thread.
+
+        Returns:
+            The tasks that run, in order, without their stacks.
+        """
+        return self._reading.snapshot()
+
+    def stacks(self) -> list[Running]:
+        """The same, with the Python stack of each task; takes up to a second where one is stuck.
+
+        Returns:
+            The tasks that ran when they were asked and run still; see `Running` for their stacks.
+        """
+        return self._reading.stacks()
+
     def cancel(self) -> None:
         """End the run, from any thread, without waiting for it.
 
@@ -117,8 +135,8 @@ class Run(Iterator[R_co]):
             return
         self._closed = self._closed or not self._reading.over
         self._reading.halt(patience)
-        if self._reader == threading.get_ident():  # the run's own input or task: it ends by itself
-            return
+        if self._reader == threading.get_ident() or self._reading.has_turn:
+            return  # the run's own input, task or observer: it ends by itself
         with self._lock:
             self._begun = True
             self._reading.join()
@@ -130,6 +148,11 @@ class Run(Iterator[R_co]):
             self._close(PATIENCE)
             self._reading.sum_up(interrupt)
 
+    def _refuse_own(self) -> None:
+        """Refuse an observer of the run, which the run waits for."""
+        if self._reading.has_turn:
+            raise RuntimeError("an observer of the run can't read it")
+
     def _begin(self) -> None:
         self._reading.check_home()
         if not self._begun:
@@ -137,6 +160,7 @@ class Run(Iterator[R_co]):
             self._reading.begin()
 
     def _wait(self) -> R_co:
+        self._refuse_own()
         with self._lock:
             if self._reader is not None:  # this thread, or it would not have the lock
                 raise RuntimeError("the run's own input or serial task can't read the run")
@@ -157,7 +181,7 @@ class Run(Iterator[R_co]):
 
     def _report(self) -> None:
         """Let the run go on while there are results to read."""
-        if not self._lock.acquire(blocking=False):
+        if self._reading.has_turn or not self._lock.acquire(blocking=False):
             return
         try:
             if self._reader is None:
@@ -218,6 +242,7 @@ def iter_concurrently(
     max_workers: int | None = None,
     timeout: float | None = None,
     total_timeout: float | None = None,
+    warn_after: float | None = None,
     retry: concurkit.Retry | int | None = None,
     max_per_second: float | None = None,
     chunksize: int | Literal["auto"] = "auto",
@@ -227,6 +252,8 @@ def iter_concurrently(
     propagate: Iterable[ContextVar[Any]] = (),
     require_stop: RequireStop | None = None,
     on_error: OnError = "raise",
+    progress: bool | str | RichProgress = False,
+    observers: Iterable[concurkit.observers.Observer] = (),
     ordered: bool = False,
     buffersize: int | None = None,
 ) -> Run[Any]:
@@ -242,6 +269,8 @@ def iter_concurrently(
         max_workers: how many tasks may run at once.
         timeout: how many seconds each task may take, from its start.
         total_timeout: how many seconds the run may take, from the first `next()` or `with`.
+        warn_after: after how many seconds of its own time a task that still runs is logged as a
+            warning, with its stack, once per attempt, on the logger "concurkit"; by default never.
         retry: which failures are tried again: a `Retry`, or a number of attempts.
         max_per_second: how many attempts may start per second.
         chunksize: how many tasks travel to a worker in one message.
@@ -260,6 +289,10 @@ def iter_concurrently(
         on_error: "raise", the default, stops the run at the first failure, and raises it once
             what had ended was read; "group" leaves failed tasks out and raises all failures at
             the end as one `ExceptionGroup`; "collect" gives an `Outcome` for each task.
+        progress: True shows on stderr how far the run is, a name does so under that name, and a
+            `rich.progress.Progress` gets a task for it. By default nothing is shown.
+        observers: objects with `on_event`, which are told what happens in the run, as it happens;
+            see `concurkit.observers`.
         ordered: whether results come in the order of the tasks; by default as tasks end.
         buffersize: how many tasks may be drawn beyond those that run and those that were read, a
             whole number from 1 up. By default as many as there are workers, and up to 4,096 while
@@ -287,6 +320,7 @@ def iter_concurrently(
         max_workers=max_workers,
         timeout=timeout,
         total_timeout=total_timeout,
+        warn_after=warn_after,
         retry=retry,
         max_per_second=max_per_second,
         chunksize=chunksize,
@@ -296,6 +330,8 @@ def iter_concurrently(
         propagate=propagate,
         require_stop=require_stop,
         on_error=on_error,
+        progress=progress,
+        observers=observers,
     )
     ordered = flag(ordered, "ordered")
     ahead = 0 if buffersize is None else whole(buffersize, "buffersize", "None to leave it open")

@@ -9,9 +9,10 @@ from typing import Any
 
 from ._caller import PATIENCE, Caller
 from ._daemons import DAEMON
-from ._drive import Begin
 from ._engage import Engagement
+from ._news import Begin
 from ._reading import Reading
+from ._snapshot import Running
 from ._worker_loop import close_loop, has_loop
 from .executors import _exit
 
@@ -99,6 +100,13 @@ class ThreadReading(Reading):
         finally:
             self.note_end()
             self.finish()
+
+    def stacks(self) -> list[Running]:
+        """The same, with stacks; may take up to a second."""
+        from ._stacks import stacks  # few runs are asked
+
+        self.check_home()
+        return stacks(self.drive)
 
     def close(self, patience: float | None = PATIENCE) -> None:
         """End the run; what still runs after *patience* seconds is abandoned."""

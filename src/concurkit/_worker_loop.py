@@ -23,14 +23,30 @@ class _Local(threading.local):
 
 _local = _Local()
 
+_awaited: dict[int, CoroutineType[Any, Any, Any]] = {}  # by the thread that waits for it
+
 
 def finish(coroutine: CoroutineType[Any, Any, Any], context: Context) -> Any:
     """Run *coroutine* to its end in this worker's own event loop."""
     import asyncio
 
-    if asyncio._get_running_loop() is not None:  # a serial run in a thread whose loop is running
-        return _finish_elsewhere(coroutine, context)
-    return _runner().run(coroutine, context=context)
+    thread = threading.get_ident()
+    outer = _awaited.get(thread)
+    _awaited[thread] = coroutine
+    try:
+        if asyncio._get_running_loop() is not None:  # a serial run where a loop is running
+            return _finish_elsewhere(coroutine, context)
+        return _runner().run(coroutine, context=context)
+    finally:
+        if outer is None:
+            del _awaited[thread]
+        else:
+            _awaited[thread] = outer
+
+
+def awaited_in(thread: int) -> CoroutineType[Any, Any, Any] | None:
+    """The coroutine that this thread is running to its end, if any; from any thread."""
+    return _awaited.get(thread)
 
 
 def _runner() -> asyncio.Runner:

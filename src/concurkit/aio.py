@@ -33,7 +33,7 @@ from ._signatures import (
     Raising,
     T,
 )
-from .typing import Executor, Mode, OnError, RequireStop, Runnable
+from .typing import Executor, Mode, OnError, RequireStop, RichProgress, Runnable
 
 __all__ = ["Run", "iter_concurrently", "run_concurrently"]
 
@@ -342,6 +342,7 @@ async def run_concurrently(
     max_workers: int | None = None,
     timeout: float | None = None,  # noqa: ASYNC109 - the limit of a task, not of this call
     total_timeout: float | None = None,
+    warn_after: float | None = None,
     retry: concurkit.Retry | int | None = None,
     max_per_second: float | None = None,
     chunksize: int | Literal["auto"] = "auto",
@@ -351,6 +352,8 @@ async def run_concurrently(
     propagate: Iterable[ContextVar[Any]] = (),
     require_stop: RequireStop | None = None,
     on_error: OnError = "raise",
+    progress: bool | str | RichProgress = False,
+    observers: Iterable[concurkit.observers.Observer] = (),
 ) -> Any:
     """Run tasks at the same time, without blocking the event loop, and return what they return.
 
@@ -371,6 +374,8 @@ async def run_concurrently(
             cancelled; a thread can't be stopped, so there it is abandoned.
         total_timeout: how many seconds the run may take; by default there is no limit. When they
             are over, what runs is stopped as by *timeout*, and the rest never starts.
+        warn_after: after how many seconds of its own time a task that still runs is logged as a
+            warning, with its stack, once per attempt, on the logger "concurkit"; by default never.
         retry: which failures are tried again, as a `Retry`, or a number of attempts on any
             `Exception`; by default none are. A timeout or a crash is a failure like any other.
         max_per_second: how many attempts may start per second, at even distances; by default there
@@ -392,6 +397,10 @@ async def run_concurrently(
         on_error: "raise", the default, stops the run at the first failure and raises that task's
             own exception; "group" runs everything, then raises all failures as one
             `ExceptionGroup`; "collect" gives an `Outcome` in place of each value.
+        progress: True shows on stderr how far the run is, a name does so under that name, and a
+            `rich.progress.Progress` gets a task for it. By default nothing is shown.
+        observers: objects with `on_event`, which are told what happens in the run, as it happens;
+            see `concurkit.observers`.
 
     Returns:
         The values in the order of the tasks: a tuple for a tuple, a dict with the same keys for a
@@ -422,6 +431,7 @@ async def run_concurrently(
         max_workers=max_workers,
         timeout=timeout,
         total_timeout=total_timeout,
+        warn_after=warn_after,
         retry=retry,
         max_per_second=max_per_second,
         chunksize=chunksize,
@@ -431,6 +441,8 @@ async def run_concurrently(
         propagate=propagate,
         require_stop=require_stop,
         on_error=on_error,
+        progress=progress,
+        observers=observers,
     )
     engagement = Engagement(tasks, options, inline=False)
     del tasks  # a generator is closed when the run is over, not when its error is forgotten

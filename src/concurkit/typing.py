@@ -32,6 +32,7 @@ __all__ = [
     "OnError",
     "Outcome",
     "RequireStop",
+    "RichProgress",
     "RunOptions",
     "Runnable",
     "Stopped",
@@ -76,6 +77,18 @@ class Executor(Protocol):
         ...
 
 
+class RichProgress(Protocol):
+    """A `rich.progress.Progress`, which `progress=` takes; rich need not be there to name it."""
+
+    def add_task(self, description: str, /, *, total: float | None) -> Any:
+        """Add a task, and give its number."""
+        ...
+
+    def stop_task(self, task_id: Any, /) -> object:
+        """Count the task's time no further."""
+        ...
+
+
 class RunOptions(TypedDict, total=False):
     """The keyword arguments of `run_concurrently`, but for `on_error`, which the result depends on.
 
@@ -86,6 +99,7 @@ class RunOptions(TypedDict, total=False):
     max_workers: int | None
     timeout: float | None
     total_timeout: float | None
+    warn_after: float | None
     retry: concurkit.Retry | int | None
     max_per_second: float | None
     chunksize: int | Literal["auto"]
@@ -94,6 +108,8 @@ class RunOptions(TypedDict, total=False):
     inner_threads: InnerThreads
     propagate: Iterable[ContextVar[Any]]
     require_stop: RequireStop | None
+    progress: bool | str | RichProgress
+    observers: Iterable[concurkit.observers.Observer]
 
 
 class StreamOptions(RunOptions, total=False):

@@ -4,6 +4,7 @@ from collections.abc import Callable, Iterable
 from concurrent.futures import Executor, Future, ThreadPoolExecutor
 from typing import Any, TypeVar, Unpack, assert_type
 
+from rich.progress import Progress
 from sample import HERE, parse, ping, size
 
 from concurkit import (
@@ -15,9 +16,11 @@ from concurkit import (
     Task,
     ThreadExecutor,
     aio,
+    iter_concurrently,
     register_mode,
     run_concurrently,
 )
+from concurkit.observers import Event, Observer, RunEnded, TaskEnded, TasksEnded
 from concurkit.typing import Executor as AnyExecutor
 from concurkit.typing import Mode, Runnable, RunOptions
 
@@ -68,6 +71,43 @@ def numbers() -> None:
     run_concurrently([i], max_workers=2, timeout=3, chunksize=10)
     run_concurrently([i], max_workers=None, timeout=0.5, chunksize="auto")
     run_concurrently([i], timeout=None)
+
+
+class Counter:
+    """Only what is asked of an observer; what it returns is of no account."""
+
+    def __init__(self) -> None:
+        self.ended = 0
+
+    def on_event(self, event: Event) -> int:
+        match event:
+            case TaskEnded():
+                assert_type(event.error, BaseException | None)
+                self.ended += 1
+            case TasksEnded():
+                self.ended += len(event.indices)
+            case RunEnded(stats=stats):
+                assert_type(stats.done, int)
+            case _:
+                assert_type(event.run, int)
+        return self.ended
+
+
+def observed(several: list[Counter], any_of_them: Iterable[Observer]) -> None:
+    assert_type(run_concurrently([i], progress=True, observers=[Counter()]), list[int])
+    assert_type(run_concurrently((i,), observers=several, on_error="collect"), tuple[Outcome[int]])
+    assert_type(list(iter_concurrently([i], observers=any_of_them, progress=False)), list[int])
+    observer: Observer = Counter()
+    run_concurrently([i], observers=(observer, Counter()))
+    assert_type(run_concurrently([i], progress="sizes"), list[int])
+    assert_type(list(iter_concurrently([i], progress=Progress())), list[int])
+
+
+async def observed_and_awaited(observer: Observer) -> None:
+    assert_type(await aio.run_concurrently([i], progress=True, observers=[observer]), list[int])
+    assert_type(await aio.run_concurrently([i], progress=Progress()), list[int])
+    async with aio.iter_concurrently([i], observers=[observer], progress="sizes") as run:
+        assert_type(run, aio.Run[int])
 
 
 def handed_on(tasks: Iterable[Runnable[T]], **options: Unpack[RunOptions]) -> list[T]:

@@ -8,6 +8,10 @@ from concurkit.typing import Mode, Runnable, RunOptions
 i = Task(size, HERE)
 
 
+class Deaf:
+    """No observer: it is not told anything."""
+
+
 def tasks() -> None:
     Task(size)  # type: ignore[call-overload]  # pyright: ignore[reportCallIssue]
     Task(size, "path")  # type: ignore[call-overload]  # pyright: ignore[reportArgumentType, reportCallIssue]
@@ -35,6 +39,10 @@ def options() -> None:
     run_concurrently([i], mode=3)  # type: ignore[call-overload]  # pyright: ignore[reportArgumentType, reportCallIssue]
     run_concurrently([i], mode=size)  # type: ignore[call-overload]  # pyright: ignore[reportArgumentType, reportCallIssue]
     run_concurrently([i], require_stop="stop")  # type: ignore[call-overload]  # pyright: ignore[reportArgumentType, reportCallIssue]
+    run_concurrently([i], observers=Deaf())  # type: ignore[call-overload]  # pyright: ignore[reportArgumentType, reportCallIssue]
+    run_concurrently([i], observers=[Deaf()])  # type: ignore[list-item]  # pyright: ignore[reportArgumentType, reportCallIssue]
+    run_concurrently([i], observers=[print])  # type: ignore[list-item]  # pyright: ignore[reportArgumentType, reportCallIssue]
+    run_concurrently([i], progress=3)  # type: ignore[call-overload]  # pyright: ignore[reportArgumentType, reportCallIssue]
     run_concurrently([i], max_worker=2)  # type: ignore[call-overload]  # pyright: ignore[reportCallIssue]
     run_concurrently([i], "thread")  # type: ignore[call-overload]  # pyright: ignore[reportCallIssue]
     run_concurrently((i, i), on_error="collect", timeout="3")  # type: ignore[call-overload]  # pyright: ignore[reportArgumentType, reportCallIssue]

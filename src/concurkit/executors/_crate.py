@@ -17,26 +17,36 @@ from ._pickling._pickle import dumps, dumps_items, loads, pack_error, plain, unp
 from ._pickling._refusals import unreadable_result, unreadable_task, unreturnable
 
 
-def packed(job: Job, items: Sequence[Any]) -> bytes:
-    """A batch for `run_packed`; raises what pickling it raises."""
+def packed(job: Job, items: Sequence[Any], first: int, attempt: int) -> bytes:
+    """A batch for `run_packed`, of tasks from index *first* on; raises what pickling it raises."""
     setting = job.kept.get("crate")
     if setting is None:
         variables = [(one, job.context[one]) for one in job.propagate if one in job.context]
-        setting = job.kept["crate"] = dumps((job.fn, variables))
-    how = (job.single, job.timed, job.fast, job.share)
+        setting = job.kept["crate"] = dumps((job.fn, variables, job.run, job.preludes))
+    how = (job.single, job.timed, job.fast, job.share, first, attempt)
     return pickle.dumps((setting, dumps_items(items), how), pickle.HIGHEST_PROTOCOL)
 
 
 def run_packed(data: bytes) -> bytes:
     """In the worker: run the batch; what `opened` takes."""
-    setting, packed_items, (single, timed, fast, share) = loads(data)
+    setting, packed_items, how = loads(data)
+    single, timed, fast, share, first, attempt = how
     try:
-        fn, variables = loads(setting)
+        fn, variables, number, preludes = loads(setting)
         items = loads(packed_items)
     except BaseException as error:
         return pickle.dumps(pack_error(unreadable_task(error)))
-    job = Job(fn, worker_context(share, variables), single=single, timed=timed, fast=fast)
-    progress = Progress(items)
+    job = Job(
+        fn,
+        worker_context(share, variables),
+        single=single,
+        timed=timed,
+        fast=fast,
+        run=number,
+        preludes=preludes,
+    )
+    progress = Progress(items, first, attempt)
+    progress.worker = name = f"process {os.getpid()}"
     with loop_for_now():
         run(job, progress)
     busy = clock() - progress.since
@@ -46,7 +56,6 @@ def run_packed(data: bytes) -> bytes:
     if wires or not plain(values):
         each = [_packed_value(position, value, wires) for position, value in enumerate(values)]
     times = (progress.since, busy, progress.ends)
-    name = f"process {os.getpid()}"
     content = (values if each is None else each, each is not None, wires, times, name)
     return pickle.dumps(content, pickle.HIGHEST_PROTOCOL)
 

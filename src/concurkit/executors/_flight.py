@@ -36,6 +36,29 @@ class Unfit(NamedTuple):
     error: ConcurkitError
 
 
+class Sight(NamedTuple):
+    """How a batch looks from outside.
+
+    Attributes:
+        worker: the name of the worker that has it, as in its report; empty while there is none.
+        position: the running task's; or one of the *window* tasks from there on runs.
+        since: since when that runs; None: the batch has not begun.
+        window: how many tasks the worker accounts for together.
+    """
+
+    worker: str
+    position: int
+    since: float | None
+    window: int = 1
+
+    def is_at(self, position: int) -> bool:
+        """Whether the task at *position* still runs."""
+        return self.since is not None and self.position == position
+
+
+Poll: TypeAlias = Callable[[], str | None]
+"""Gives the stack that was asked for, once it is there: frames, the most recent call first."""
+
 Tell: TypeAlias = Callable[[Ended | GaveBack | Still | Unfit], None]
 Claim: TypeAlias = Callable[[], bool]
 
@@ -59,5 +82,16 @@ class Flight(Protocol):
         """Give the batch up, if the task at *position* (-1: any) still runs, and report it now.
 
         None if its own report is on the way, or `Still`.
+        """
+        ...
+
+    def sight(self) -> Sight:
+        """The same as `look` says, and on which worker."""
+        ...
+
+    def stack(self) -> Poll | None:
+        """Ask what the running task does, without waiting; None where nobody can tell.
+
+        The answer is about whatever runs when it is given, or nothing if that is known.
         """
         ...

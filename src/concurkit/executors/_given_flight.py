@@ -17,7 +17,8 @@ from .._task import shown
 from .._worker_loop import loop_for_now
 from ..exceptions import TaskCancelledError, WorkerCrashedError
 from ._crate import opened, packed, run_packed
-from ._flight import Ended, GaveBack, Still, Tell
+from ._flight import Ended, GaveBack, Poll, Sight, Still, Tell
+from ._frames import Footing
 from ._pickling._refusals import unsendable
 
 if TYPE_CHECKING:
@@ -31,11 +32,12 @@ class GivenFlight:
     """A batch on an executor of somebody else's."""
 
     def __init__(self, batch: Batch, job: Job, tell: Tell, place: GivenExecutor) -> None:
-        self._batch = batch
+        self.batch = batch
         self._job = job
         self._tell = tell
         self._place = place
-        self._progress = Progress(batch.items)  # if it runs in this process
+        # If it runs in this process.
+        self.progress = Progress(batch.items, batch.indices[0], batch.attempt)
         self._future: Future[Any] | None = None
         self._sent = clock()
         self._seen: float | None = None  # when it was first seen to run
@@ -45,13 +47,14 @@ class GivenFlight:
         self._over = False
         self._refused: BaseException | None = None
         self._worker = ""
+        self._footing = Footing()
 
     # ---- there and back -------------------------------------------------------------------------
 
     def start(self) -> None:
         """Hand the batch over."""
         executor = self._place.executor
-        future = executor.submit(Freight(self.run, self.pack, len(self._batch.items)))
+        future = executor.submit(Freight(self.run, self.pack, len(self.batch.items)))
         needed = ["add_done_callback", "running"][: 1 + self._place.timing]
         for name in needed:
             if not hasattr(future, name):
@@ -65,19 +68,23 @@ class GivenFlight:
 
     def run(self) -> None:
         """Run the batch, in this process."""
-        self._worker = threading.current_thread().name
-        with loop_for_now():
-            run(self._job, self._progress)
+        self._worker = self.progress.worker = threading.current_thread().name
+        self._footing.enter()
+        try:
+            with loop_for_now():
+                run(self._job, self.progress)
+        finally:
+            self._footing.leave()
 
     def pack(self) -> bytes:
         """The batch for another process, or for another interpreter."""
         with self._lock:  # what was taken back must not be sent
             self._packed = True
-            items = self._batch.items[: self._progress.todo.kept]
+            items = self.batch.items[: self.progress.todo.kept]
         try:
-            return packed(self._job, items)
+            return packed(self._job, items, self.batch.indices[0], self.batch.attempt)
         except BaseException as error:
-            self._refused = unsendable(self._batch.items[0], self._job, error)
+            self._refused = unsendable(self.batch.items[0], self._job, error)
             raise self._refused from error
 
     def _done(self, future: Future[Any]) -> None:
@@ -97,8 +104,8 @@ class GivenFlight:
             self._refuse(self._refused)
         elif error is not None:
             self.fail(error)
-        elif reply is None and (self._progress.begun or self._over):
-            self._finish(self._report(len(self._progress.values)))
+        elif reply is None and (self.progress.begun or self._over):
+            self._finish(self._report(len(self.progress.values)))
         elif isinstance(reply, bytes):
             self._take(reply)
         else:
@@ -132,10 +139,10 @@ class GivenFlight:
 
     def _refuse(self, error: BaseException) -> None:
         """The batch could not be sent: one task has failed, several are tried one by one."""
-        if len(self._batch.items) == 1:
+        if len(self.batch.items) == 1:
             self.fail(error)
         else:
-            self._finish(Report(unsure=len(self._batch.items), lost=error))
+            self._finish(Report(unsure=len(self.batch.items), lost=error))
 
     def fail(self, error: BaseException) -> None:
         """None of the tasks came back: to start one again might run it twice."""
@@ -150,7 +157,7 @@ class GivenFlight:
         self._finish(self._all_lost(error, None))
 
     def _all_lost(self, error: BaseException, how: Stopped | None) -> Report:
-        count, now = self._progress.todo.kept, clock()
+        count, now = self.progress.todo.kept, clock()
         since = self._sent if self._seen is None else self._seen
         return Report(
             values=[None] * count,
@@ -167,10 +174,10 @@ class GivenFlight:
             if self._over:
                 return
             self._over = True
-        self._tell(Ended(self._batch.number, report))
+        self._tell(Ended(self.batch.number, report))
 
     def _report(self, ended: int) -> Report:
-        progress = self._progress
+        progress = self.progress
         return Report(  # of copies: what was abandoned goes on with its lists
             values=progress.values[:ended],
             failures=[failure for failure in progress.failures if failure[0] < ended],
@@ -183,10 +190,19 @@ class GivenFlight:
     # ---- what whoever launched it may ask -------------------------------------------------------
 
     def look(self) -> tuple[int, float | None]:
-        if self._progress.begun:
-            return self._progress.look()
+        if self.progress.begun:
+            return self.progress.look()
         self.sees_it_run()
         return 0, self._seen
+
+    def sight(self) -> Sight:
+        """In another process any task of the batch may be the one that runs."""
+        window = len(self.batch.items) if self._packed else 1
+        return Sight(self._worker, *self.look(), window)
+
+    def stack(self) -> Poll | None:
+        """Only a task in this process can be seen."""
+        return None if self._packed else self._footing.stack
 
     def sees_it_run(self) -> bool:
         """Whether it runs or has ended by now; notes when that was first so."""
@@ -202,16 +218,16 @@ class GivenFlight:
     def recall(self, unbegun: bool) -> None:
         # Not by cancelling, which some executors grant though the call runs: it would run twice.
         with self._lock:
-            if self._packed or self._over or (unbegun and self._progress.begun):
+            if self._packed or self._over or (unbegun and self.progress.begun):
                 return
-            kept = self._progress.todo.take_back()
+            kept = self.progress.todo.take_back()
             self._over = not kept
-        number = self._batch.number
+        number = self.batch.number
         self._tell(GaveBack(number, kept) if kept else Ended(number, Report()))
 
     def stop(self, position: int) -> None:
         """Tell the task, if it runs in this process; cancel the batch if it does not run yet."""
-        self._progress.told = STOPPING
+        self.progress.told = STOPPING
         self._dismiss()
 
     def abandon(self, position: int) -> Report | None:
@@ -233,7 +249,7 @@ class GivenFlight:
         return self._future.cancel()
 
     def _given_up(self, position: int) -> Report | None:
-        progress = self._progress
+        progress = self.progress
         gone = TaskCancelledError("the task was abandoned")
         if self._packed and progress.todo.kept > 1:  # any of them may have run
             return self._all_lost(gone, "abandoned")
@@ -247,8 +263,8 @@ class GivenFlight:
         if running >= kept:  # it has just ended by itself
             return None
         if position not in (-1, running):  # and an innocent one has started
-            self._tell(GaveBack(self._batch.number, kept))
-            self._tell(Still(self._batch.number))
+            self._tell(GaveBack(self.batch.number, kept))
+            self._tell(Still(self.batch.number))
             return None
         progress.told = progress.told or (STOPPING if position < 0 else OVERDUE)
         report = self._report(running)

@@ -13,9 +13,12 @@ import traceback
 import warnings
 from collections.abc import Callable, Iterable
 from contextvars import Context
-from typing import Any, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from ._pickling._pickle import dumps, loads
+
+if TYPE_CHECKING:
+    from .._batch import Progress
 
 _Filter = tuple[Any, ...]
 
@@ -145,10 +148,14 @@ class Relay:
 
     Args:
         send: brings bytes to the caller's process.
+        running: gives the batch that runs here, if one does.
     """
 
-    def __init__(self, send: Callable[[bytes], None]) -> None:
+    def __init__(
+        self, send: Callable[[bytes], None], running: Callable[[], Progress | None]
+    ) -> None:
         self._send = send
+        self._running = running
         self._call_handlers = logging.Logger.callHandlers
         self._before: set[int] = set()
 
@@ -156,9 +163,9 @@ class Relay:
         """Take records and warnings from now on."""
 
         def call_handlers(self: logging.Logger, record: logging.LogRecord) -> None:  # noqa: ARG001
-            send(_packed_record(record))
+            send(_packed_record(record, _name(running())))
 
-        send = self._send
+        send, running = self._send, self._running
         logging.Logger.callHandlers = call_handlers  # type: ignore[method-assign]
         warnings.showwarning = self._show
         self._before = set(_handlers())
@@ -192,9 +199,17 @@ def _handlers() -> Iterable[int]:
             yield id(handler)
 
 
-def _packed_record(record: logging.LogRecord) -> bytes:
+def _name(progress: Progress | None) -> str | None:
+    """What the task is called that runs in a batch."""
+    from .._current import task_of  # few tasks log
+
+    task = None if progress is None else task_of(progress)
+    return None if task is None else task.name
+
+
+def _packed_record(record: logging.LogRecord, task_name: str | None) -> bytes:
     """A record as bytes: its message made, its traceback a text, as `QueueHandler` does."""
-    fields = dict(record.__dict__)
+    fields = {**record.__dict__, "task_name": task_name}
     try:
         fields["msg"] = record.getMessage()
     except Exception as error:

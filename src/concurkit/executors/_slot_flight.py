@@ -14,14 +14,18 @@ from typing import TYPE_CHECKING, Any
 
 import anyio
 
-from .._batch import OVERDUE, STOPPING, Batch, Job, Progress, Report, Stopped, clock
+from .._batch import NO_TASK, OVERDUE, STOPPING, Batch, Job, Progress, Report, Stopped, clock
 from .._task import Task, is_async
 from ..exceptions import InitializerError, TaskCancelledError
-from ._flight import Claim, Ended, GaveBack, Still, Tell, Unfit
+from ._flight import Claim, Ended, GaveBack, Poll, Sight, Still, Tell, Unfit
+from ._frames import task_stack
 from ._thread_seat import ThreadFlight
 
 if TYPE_CHECKING:
     from ._slots import Slots
+
+
+_WORKER = "async worker"
 
 
 class SlotFlight:
@@ -40,11 +44,14 @@ class SlotFlight:
         self._tell = tell
         self._claim = claim
         self._slots = slots
-        self._progress = Progress(batch.items)
-        self._progress.belongings = slots.belongings
+        self.progress = Progress(batch.items, batch.indices[0], batch.attempt)
+        self.progress.belongings = slots.belongings
+        self.progress.worker = "async worker"
         self.stopped = False  # its slot's scope was cancelled
         self._scope: anyio.CancelScope | None = None  # of the slot, while it runs here
         self._how: Stopped = "cancelled"
+        self._awaited: Any = None  # the coroutine that last waited
+        self._helper: ThreadFlight | None = None  # the sync task that runs in a thread
 
     # ---- in the slot ----------------------------------------------------------------------------
 
@@ -53,15 +60,17 @@ class SlotFlight:
         if self._claim is not None and not self._claim():
             self._unwanted = True  # its future was cancelled while it waited
             return False
-        self._progress.begin(self._job)
+        self.progress.begin(self._job)
         self._scope = scope
         try:
             return await self._run()
         finally:
             self._scope = None  # which goes on to other batches
+            self._awaited = None
+            self.progress.end()
 
     async def _run(self) -> bool:
-        job, progress = self._job, self._progress
+        job, progress = self._job, self.progress
         copy, fn, timed = progress.context.copy, job.fn, job.timed
         values, ends = progress.values, progress.ends
         direct = fn if fn is not None and is_async(fn) else None
@@ -78,6 +87,7 @@ class SlotFlight:
                         value = stop.value
                     else:
                         waited[0] = True
+                        self._awaited = made
                         value = await _stepped(made, own, waited, wanted)
                 else:
                     task = item if fn is None else Task(fn, *((item,) if job.single else item))
@@ -119,6 +129,7 @@ class SlotFlight:
             except StopIteration as stop:
                 return stop.value, None
             waited[0] = True
+            self._awaited = value
             value = await _stepped(value, own, waited, wanted)
         return value, None
 
@@ -126,7 +137,7 @@ class SlotFlight:
         self, task: Task[Any], own: Context, waited: list[bool | None]
     ) -> tuple[Any, BaseException | None]:
         """What came of a sync task, run in a thread that is abandoned if this is cancelled."""
-        boxed = Batch(0, range(1), [Task(_boxed, task)], True, 0.0)
+        boxed = Batch(0, NO_TASK, [Task(_boxed, task)], True, 0.0)  # our own batch has the task
         done = anyio.Event()
         reports: list[Report] = []
 
@@ -141,18 +152,22 @@ class SlotFlight:
         flight = ThreadFlight(
             boxed, Job(None, own, share=self._job.share), tell, None, self._slots.crew
         )
-        self._slots.crew.launch([(flight, None)])
+        self._helper = flight
         try:
-            await done.wait()
-        except BaseException as error:
-            unwanted = True
-            _close_values(reports)
-            flight.progress.told = self._progress.told
-            if flight.abandon(-1) is not None:
-                self._how = "abandoned"
-            if isinstance(error, GeneratorExit):
-                waited.append(None)
-            raise
+            self._slots.crew.launch([(flight, None)])
+            try:
+                await done.wait()
+            except BaseException as error:
+                unwanted = True
+                _close_values(reports)
+                flight.progress.told = self.progress.told
+                if flight.abandon(-1) is not None:
+                    self._how = "abandoned"
+                if isinstance(error, GeneratorExit):
+                    waited.append(None)
+                raise
+        finally:
+            self._helper = None
         if reports[0].failures:
             return None, reports[0].failures[0][1]
         return reports[0].values[0][0], None
@@ -172,14 +187,14 @@ class SlotFlight:
         self._tell(Ended(self.batch.number, self._report()))
 
     def _report(self) -> Report:
-        progress = self._progress
+        progress = self.progress
         report = Report(
             values=progress.values,
             failures=progress.failures,
             since=progress.since,
             busy=clock() - progress.since,
             ends=progress.ends,
-            worker="async worker",
+            worker=_WORKER,
         )
         if self.stopped:
             if len(progress.values) < progress.todo.kept:
@@ -190,18 +205,31 @@ class SlotFlight:
     # ---- from any thread ------------------------------------------------------------------------
 
     def look(self) -> tuple[int, float | None]:
-        return self._progress.look()
+        return self.progress.look()
+
+    def sight(self) -> Sight:
+        return Sight(_WORKER, *self.progress.look())
+
+    def stack(self) -> Poll | None:
+        return self._doing
+
+    def _doing(self) -> str | None:
+        helper = self._helper
+        if helper is not None:
+            return helper.doing()
+        # One that has not waited yet is at its first step, in the loop's thread.
+        return task_stack(self._awaited, self._slots.thread)
 
     def recall(self, unbegun: bool) -> None:
         self._slots.in_loop(lambda: self._recall(unbegun))
 
     def _recall(self, unbegun: bool) -> None:
-        if self.over or (unbegun and self._progress.begun):
+        if self.over or (unbegun and self.progress.begun):
             return
         if self._slots.withdraw(self):
             self._tell(Ended(self.batch.number, Report()))
         else:
-            self._tell(GaveBack(self.batch.number, self._progress.todo.take_back()))
+            self._tell(GaveBack(self.batch.number, self.progress.todo.take_back()))
 
     def stop(self, position: int) -> None:
         self._slots.in_loop(lambda: self._stop(position))
@@ -209,18 +237,18 @@ class SlotFlight:
     def _stop(self, position: int) -> None:
         if self._slots.withdraw(self):
             self._tell(Ended(self.batch.number, Report()))
-        elif position >= 0 and len(self._progress.values) != position:
+        elif position >= 0 and len(self.progress.values) != position:
             self._tell(Still(self.batch.number))
         elif self._scope is not None:
-            self._progress.told = STOPPING if position < 0 else OVERDUE
-            self._progress.todo.take_back()
+            self.progress.told = STOPPING if position < 0 else OVERDUE
+            self.progress.todo.take_back()
             self.stopped = True
             self._scope.cancel()
 
     def abandon(self, position: int) -> Report | None:
         if self.over:
             return None
-        progress = self._progress
+        progress = self.progress
         kept = progress.todo.take_back()  # first, so that no other task can start now
         running = len(progress.values)
         if position not in (-1, running):

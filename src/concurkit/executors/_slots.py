@@ -18,7 +18,7 @@ from typing import Any, cast
 import anyio
 import anyio.lowlevel
 
-from .._batch import Batch, Job, Stopped, task_context
+from .._batch import NO_TASK, Batch, Job, Stopped, task_context
 from .._belongings import Belongings
 from .._ctrl_c import tell_trio
 from .._setup import NOTHING, Setup
@@ -45,7 +45,7 @@ class Slots:
         self.home: object = self
         self.crew = Crew(open_threads, most, start_threads)
         self.belongings = Belongings()  # one value for all on this loop
-        self._thread = threading.get_ident()
+        self.thread = threading.get_ident()  # of the loop
         self._soon, self._spawn = loop_functions()
         self._inbox: deque[SlotFlight] = deque()
         self._parked: list[anyio.Event] = []
@@ -86,7 +86,7 @@ class Slots:
 
     def in_loop(self, fn: Callable[[], object]) -> None:
         """Call *fn* in the loop's thread: now if this is it, else soon."""
-        if threading.get_ident() == self._thread:
+        if threading.get_ident() == self.thread:
             fn()
         else:
             try:
@@ -176,7 +176,7 @@ class Slots:
         if self._setting_up is not None or not self._inbox:
             return
         fn, args = self._setup.initializer, self._setup.initargs
-        batch = Batch(0, range(1), [Task(cast("Any", fn), *args)], True, 0.0)
+        batch = Batch(0, NO_TASK, [Task(cast("Any", fn), *args)], True, 0.0)
         job = Job(None, task_context(1, self.home))
         self._setting_up = SlotFlight(batch, job, self._set_up, None, self)
         self._count += 1

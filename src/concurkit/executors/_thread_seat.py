@@ -15,7 +15,8 @@ from .._daemons import DAEMON
 from .._setup import NOTHING, Setup
 from .._worker_loop import loop_for
 from ..exceptions import InitializerError, TaskCancelledError
-from ._flight import Claim, Ended, GaveBack, Still, Tell, Unfit
+from ._flight import Claim, Ended, GaveBack, Poll, Sight, Still, Tell, Unfit
+from ._frames import thread_stack
 from ._pool import WAITS_FOR_ITSELF, Crew
 
 
@@ -38,7 +39,7 @@ class ThreadFlight:
     def __init__(self, batch: Batch, job: Job, tell: Tell, claim: Claim | None, crew: Crew) -> None:
         self.batch = batch
         self.job = job
-        self.progress = Progress(batch.items)
+        self.progress = Progress(batch.items, batch.indices[0], batch.attempt)
         self.seat: ThreadSeat | None = None
         self.attempt = 0
         self.dropped = False
@@ -58,6 +59,7 @@ class ThreadFlight:
             return
         assert self.seat is not None
         self.progress.belongings = self.seat.belongings
+        self.progress.worker = self._worker
         if self.job.timed:
             loop_for(self.job.fn, self.batch.items)
         run(self.job, self.progress)
@@ -77,6 +79,16 @@ class ThreadFlight:
 
     def look(self) -> tuple[int, float | None]:
         return self.progress.look()
+
+    def sight(self) -> Sight:
+        return Sight(self._worker, *self.progress.look())
+
+    def stack(self) -> Poll | None:
+        return self.doing
+
+    def doing(self) -> str | None:
+        """What the running task does; None while there is none."""
+        return None if self.seat is None else self.seat.stack()
 
     def recall(self, unbegun: bool) -> None:
         if unbegun and self.progress.begun:
@@ -126,8 +138,12 @@ class ThreadFlight:
             since=since,
             busy=clock() - since,
             ends=progress.ends[:ended],
-            worker=self.job.label or (self.seat.name if self.seat is not None else ""),
+            worker=self._worker,
         )
+
+    @property
+    def _worker(self) -> str:
+        return self.job.label or (self.seat.name if self.seat is not None else "")
 
 
 class ThreadSeat:
@@ -178,6 +194,11 @@ class ThreadSeat:
         getattr(_stdlib, "_threads_queues", {}).pop(self._thread, None)
         self._crew.lost(self)
         self._crew.forget(self)
+
+    def stack(self) -> str | None:
+        """What the thread does."""
+        ident = None if self._thread is None else self._thread.ident
+        return None if ident is None else thread_stack(ident)
 
     def _serve(self) -> None:
         self._thread = threading.current_thread()

@@ -25,11 +25,14 @@ from .._belongings import Belongings
 from .._setup import NOTHING, Setup
 from .._worker_loop import finish
 from ..exceptions import InitializerError, TaskCancelledError
-from ._flight import Ended, Flight, GaveBack, Tell, Unfit
+from ._flight import Ended, Flight, GaveBack, Poll, Sight, Tell, Unfit
+from ._frames import Footing
 from ._map import SHUT_DOWN, MapExecutor
 
 P = ParamSpec("P")
 R = TypeVar("R")
+
+_WORKER = "serial"
 
 
 class SerialExecutor(MapExecutor):
@@ -114,7 +117,8 @@ class SerialExecutor(MapExecutor):
             future.set_exception(unfit)
             return future
         own = task_context(1, self.home)
-        own.run(self._belongings.enter)
+        progress = self._belongings.enter_call(fn, own)
+        progress.worker = "serial"
         try:
             value = own.run(fn, *args, **kwargs)
             if isinstance(value, CoroutineType):
@@ -123,6 +127,8 @@ class SerialExecutor(MapExecutor):
             future.set_exception(error)
         else:
             future.set_result(value)
+        finally:
+            progress.values.append(None)  # what it leaves running is not in it any more
         return future
 
     def shutdown(self, wait: bool = True, *, cancel_futures: bool = False) -> None:
@@ -151,56 +157,67 @@ class _Flight:
         belongings: Belongings,
         make_ready: Callable[[], InitializerError | None],
     ) -> None:
-        self._batch = batch
+        self.batch = batch
         self._job = job
         self._tell = tell
         self._make_ready = make_ready
-        self._progress = Progress(batch.items)
-        self._progress.belongings = belongings
+        self.progress = Progress(batch.items, batch.indices[0], batch.attempt)
+        self.progress.worker = _WORKER
+        self.progress.belongings = belongings
+        self._footing = Footing()
 
     def run(self) -> Callable[[], None]:
         """In the caller's thread: run the batch; returns what reports it."""
         unfit = self._make_ready()
         if unfit is not None:
-            event = Unfit(self._batch.number, unfit)
+            event = Unfit(self.batch.number, unfit)
             return lambda: self._tell(event)
+        self._footing.enter()
         try:
-            run(self._job, self._progress)
+            run(self._job, self.progress)
         except Interrupted as interrupted:  # the task that runs is the last
-            self._progress.todo.take_back()
+            self.progress.todo.take_back()
             report = self._report()
             report.lost = TaskCancelledError("the task was interrupted")
-            interrupted.then = lambda: self._tell(Ended(self._batch.number, report))
+            interrupted.then = lambda: self._tell(Ended(self.batch.number, report))
             raise
-        return lambda: self._tell(Ended(self._batch.number, self._report()))
+        finally:
+            self._footing.leave()
+        return lambda: self._tell(Ended(self.batch.number, self._report()))
 
     def look(self) -> tuple[int, float | None]:
-        return self._progress.look()
+        return self.progress.look()
+
+    def sight(self) -> Sight:
+        return Sight(_WORKER, *self.progress.look())
+
+    def stack(self) -> Poll | None:
+        return self._footing.stack
 
     def recall(self, unbegun: bool) -> None:
         """Nothing is gained by sharing out: there is one worker."""
 
     def stop(self, position: int) -> None:
         """Tell the task; it runs where whoever could stop it waits."""
-        self._progress.told = STOPPING
-        kept = self._progress.todo.take_back()
-        number = self._batch.number
+        self.progress.told = STOPPING
+        kept = self.progress.todo.take_back()
+        number = self.batch.number
         self._tell(GaveBack(number, kept) if kept else Ended(number, Report()))
 
     def abandon(self, position: int) -> Report | None:
         report = self._report()
-        if self._progress.begun and self._progress.todo.kept > len(report.values):
+        if self.progress.begun and self.progress.todo.kept > len(report.values):
             report.lost = TaskCancelledError("the task was abandoned")
             report.how = "abandoned"
         return report
 
     def _report(self) -> Report:
-        progress = self._progress
+        progress = self.progress
         return Report(
             values=progress.values,
             failures=progress.failures,
             since=progress.since,
             busy=clock() - progress.since,
             ends=progress.ends,
-            worker="serial",
+            worker=_WORKER,
         )

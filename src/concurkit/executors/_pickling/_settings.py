@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 import itertools
-from typing import Any
+from collections.abc import Callable, Sequence
+from contextvars import Context
+from typing import Any, NamedTuple
 
-from ..._batch import Job
+from ..._batch import Job, worker_context
 from ..._setup import Setup
 from ..._task import name_of
 from ...exceptions import TaskNotPicklableError
-from .._relay import outlook
-from ._pickle import culprit, dumps
+from .._relay import apply, outlook
+from ._pickle import culprit, dumps, loads
 
 # A run's setting is sent to a worker once; so many are kept there.
 _REMEMBERED = 16
@@ -23,9 +25,25 @@ def setting_of(job: Job) -> tuple[int, bytes]:
     found = job.kept.get("setting")
     if found is None:
         variables = [(one, job.context[one]) for one in job.propagate if one in job.context]
-        data = dumps((job.fn, variables, outlook()))
+        data = dumps((job.fn, variables, outlook(), job.run, job.preludes))
         found = job.kept["setting"] = (next(_tokens), data)
     return found
+
+
+class Setting(NamedTuple):
+    """What the tasks of a run have in common, in a worker; the names are those of `Job`."""
+
+    fn: Any
+    context: Context
+    run: int
+    preludes: Sequence[Callable[[], object]]
+
+
+def opened_setting(data: bytes | memoryview, share: int) -> Setting:
+    """In a worker: the setting of a run, whose levels and filters hold from now on."""
+    fn, variables, seen, run, preludes = loads(data)
+    apply(seen)
+    return Setting(fn, worker_context(share, variables), run, preludes)
 
 
 def remember(settings: dict[int, Any], token: int, value: Any) -> None:

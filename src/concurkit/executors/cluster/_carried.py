@@ -49,7 +49,8 @@ class CarriedFlight(ProcessFlight):
         store: Store | None,
     ) -> None:
         # Nobody here looks at the tasks; the indices are as many.
-        batch = Batch(0, order.indices, order.indices, bool(order.flags & EXACT), order.hint)
+        exact = bool(order.flags & EXACT)
+        batch = Batch(0, order.indices, order.indices, exact, order.hint, order.attempt)
         super().__init__(batch, job, tell, None, crew, store)
         self._items = order.items
         self._names = order.names
@@ -88,6 +89,10 @@ class CarriedFlight(ProcessFlight):
         """A log record or a warning of a task's: for the caller to handle."""
         index = self.index_at(position)
         self._tell(Logged(-1 if index is None else index, bytes(data)))  # type: ignore[arg-type]
+
+    def say(self, event: Any) -> None:
+        """Have something told in the batch's own thread."""
+        self._tell(event)
 
     def give_up(self, position: int = -1) -> None:
         """End it, if the task at *position* (-1: any) still runs."""

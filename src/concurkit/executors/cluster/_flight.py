@@ -11,7 +11,7 @@ from ..._batch import Batch, Job, Report, clock
 from ..._daemons import DAEMON
 from ..._task import name_of
 from ...exceptions import ConcurkitError, TaskCancelledError, WorkerCrashedError
-from .._flight import Claim, Ended, GaveBack, Still, Tell, Unfit
+from .._flight import Claim, Ended, GaveBack, Poll, Sight, Still, Tell, Unfit
 from .._pickling._pickle import LARGE, dumps_items
 from .._pickling._refusals import unsendable
 from .._pickling._settings import setting_of
@@ -20,7 +20,7 @@ from .._relay import replay
 from ..process import _parcel
 from . import _cargo, _wire
 from ._cargo import Cargo
-from ._wire import AT, KEPT, LOG, STILL, Note, Order
+from ._wire import AT, KEPT, LOG, STACK, STILL, Note, Order
 
 if TYPE_CHECKING:
     from ._seat import ClusterSeat
@@ -60,9 +60,11 @@ class ClusterFlight:
         self._kept = len(batch.items)
         self._position = 0
         self._since: float | None = None
+        self._window = 1
         self._sent = 0.0
         self._stopping = False  # whether it was given up
         self._ending = threading.Lock()
+        self._stacks: list[str] = []  # the answers to what was asked
 
     # ---- the way there ------------------------------------------------------------------------
 
@@ -127,6 +129,7 @@ class ClusterFlight:
             setting=None if "put" in job.kept else setting,
             flags=flags,
             hint=batch.hint,
+            attempt=batch.attempt,
             indices=batch.indices,
             names=self._names(),
             lots=self.cargo.lots,
@@ -160,6 +163,7 @@ class ClusterFlight:
         number = self.batch.number
         if note.kind == AT:
             self._position, self._since = note.first, clock() - note.second
+            self._window = int.from_bytes(note.data, "little") or 1
         elif note.kind == KEPT:
             self._kept = note.first
             if note.first:
@@ -168,6 +172,8 @@ class ClusterFlight:
                 self._finish(Report())
         elif note.kind == STILL:
             self._tell(Still(number))
+        elif note.kind == STACK:
+            self._stacks.append(note.data.decode(errors="replace"))
         elif note.kind == LOG:
             worker = self.seat.name if self.seat is not None else ""
             index = note.first if note.first >= 0 else None
@@ -206,6 +212,7 @@ class ClusterFlight:
                 ends=[now] * count,
                 worker=self.seat.name if self.seat is not None else "",
                 how="abandoned" if self._stopping else None,
+                gone=True,
             )
         )
 
@@ -233,6 +240,16 @@ class ClusterFlight:
 
     def look(self) -> tuple[int, float | None]:
         return self._position, self._since
+
+    def sight(self) -> Sight:
+        worker = self.seat.name if self.seat is not None else ""
+        return Sight(worker, self._position, self._since, self._window)
+
+    def stack(self) -> Poll | None:
+        """Ask the node, which asks the process."""
+        before, stacks = len(self._stacks), self._stacks
+        self._ask(_wire.ASK)
+        return lambda: stacks[-1] if len(stacks) > before else None
 
     def recall(self, unbegun: bool) -> None:
         if self._taken_back():

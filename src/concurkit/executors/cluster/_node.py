@@ -8,16 +8,17 @@ import threading
 from collections.abc import Callable, Iterator, Sequence
 from contextvars import copy_context
 from queue import Empty, SimpleQueue
-from typing import Any
+from typing import Any, NamedTuple
 from uuid import uuid4
 
 from ..._batch import Job, Report, clock
 from ..._version import __version__
-from .._flight import Ended, GaveBack, Still, Unfit
+from .._flight import Ended, GaveBack, Poll, Still, Unfit
 from ._carried import CarriedFlight, Logged, Packed, Processes
 from ._reports import packed, refused
 from ._wire import (
     ABANDON,
+    ASK,
     AT,
     EXACT,
     FAST,
@@ -26,6 +27,7 @@ from ._wire import (
     RECALL,
     RECALL_UNBEGUN,
     SINGLE,
+    STACK,
     STILL,
     STOP,
     TASKS,
@@ -43,12 +45,22 @@ ME = uuid4().hex  # this process, which may have the address of another that is 
 # How often to look, in seconds: until a batch begins, while tasks are timed, while they are not.
 _SOON, _OFTEN, _SELDOM = 0.005, 0.02, 0.25
 
+# So long, in seconds, somebody may wait for what a process does.
+_ANSWER = 2.0
+
 _JOBS, _LOTS = 16, 8  # so many are kept
 
 
 def versions() -> tuple[str, str, str]:
     """Which process this is, and what must be alike on both sides: Python and this package."""
     return ME, "{}.{}".format(*sys.version_info[:2]), __version__
+
+
+class _Asked(NamedTuple):
+    """What a batch's process does was asked: what gives the answer, and how long that counts."""
+
+    poll: Poll
+    until: float
 
 
 class Node:
@@ -160,15 +172,21 @@ class Node:
         wanted: Callable[[], bool],
     ) -> Iterator[Note | Reply]:
         seen: tuple[int, float | None] = (0, None)
+        asked: _Asked | None = None
         while True:
-            wait = _SOON if seen[1] is None else _OFTEN if exact else _SELDOM
+            wait = _SOON if seen[1] is None else _OFTEN if exact or asked else _SELDOM
             try:
                 event = news.get(timeout=wait)
             except Empty:
-                now = flight.look()
-                if now != seen and now[1] is not None:
-                    seen = now
-                    yield Note(AT, now[0], clock() - now[1])
+                if asked is not None and (stack := asked.poll()) is not None:
+                    asked = None
+                    yield Note(STACK, data=stack.encode(errors="replace"))
+                elif asked is not None and clock() > asked.until:
+                    asked = None
+                _, at, since, window = flight.sight()
+                if (at, since) != seen and since is not None:
+                    seen = at, since
+                    yield Note(AT, at, clock() - since, window.to_bytes(4, "little"))
                 if not wanted():
                     flight.give_up()
                 continue
@@ -182,8 +200,11 @@ class Node:
                 yield Note(KEPT, event.kept)
             elif type(event) is Still:
                 at, since = flight.look()
-                yield Note(AT, at, 0.0 if since is None else clock() - since)
+                ran = 0.0 if since is None else clock() - since
+                yield Note(AT, at, ran)
                 yield Note(STILL)
+            elif type(event) is _Asked:
+                asked = event
             elif type(event) is Logged:
                 yield Note(LOG, event.task, 0.0, event.data)
 
@@ -197,7 +218,7 @@ class Node:
         with self._lock:
             flight = self._batches.get((seat, number))
             if flight is None:
-                ahead = what != STOP and number > self._last.get(seat, 0)
+                ahead = what not in (STOP, ASK) and number > self._last.get(seat, 0)
                 if ahead:
                     self._unwanted.add((seat, number))
                 return ahead
@@ -207,6 +228,10 @@ class Node:
             flight.stop(position)
         elif what == ABANDON:
             flight.give_up(position)
+        elif what == ASK:
+            poll = flight.stack()
+            if poll is not None:
+                flight.say(_Asked(poll, clock() + _ANSWER))
         return False
 
     def end(self) -> None:

@@ -45,6 +45,7 @@ class Order(NamedTuple):
             many: then they are the first of the lots.
         flags: of the job.
         hint: how many seconds a task is expected to take.
+        attempt: which attempt of its tasks this is.
         indices: of the tasks in the run.
         names: of the tasks, for messages; of each where they differ.
         lots: the key of each large buffer, and whether several tasks share it.
@@ -58,6 +59,7 @@ class Order(NamedTuple):
     setting: bytes | None
     flags: int
     hint: float
+    attempt: int
     indices: Sequence[int]
     names: Sequence[str]
     lots: Sequence[tuple[str, bool]]
@@ -73,13 +75,14 @@ class Note(NamedTuple):
     data: bytes = b""
 
 
-AT = 0  # the task at position `first` has run for `second` seconds
+AT = 0  # the task at `first`, or one of the `data` ones from there on, has run `second` seconds
 KEPT = 1  # the first `first` tasks are kept, the others were given back
 STILL = 2  # the task that was to be stopped had ended
 LOG = 3  # a log record or a warning, of the task at `first` or of none (-1)
+STACK = 4  # what the running task does
 
 # What a node is asked of a batch.
-RECALL, RECALL_UNBEGUN, STOP, ABANDON = range(4)
+RECALL, RECALL_UNBEGUN, STOP, ABANDON, ASK = range(5)
 
 
 def lot_of(view: memoryview) -> Any:

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 from ..._batch import Batch, Job, Report, clock
 from ...exceptions import InitializerError, TaskCancelledError
-from .._flight import Claim, Ended, GaveBack, Still, Tell, Unfit
+from .._flight import Claim, Ended, GaveBack, Poll, Sight, Still, Tell, Unfit
 from .._pickling._pickle import dumps_items, unpack_error
 from .._pickling._records import open_record, position_of
 from .._pickling._refusals import unreadable_result, unsendable
@@ -69,7 +69,9 @@ class InterpreterFlight:
         flags = TIMED * job.timed | EXACT * exact | TASKS * (job.fn is None) | SINGLE * job.single
         flags |= FAST * job.fast
         items, self._items = self._items, b""
-        return number, token, setting, flags, job.share, self.batch.hint, items
+        batch = self.batch
+        first, attempt = batch.indices[0], batch.attempt
+        return number, token, setting, flags, job.share, batch.hint, first, attempt, items
 
     def _refuse(self, error: BaseException) -> None:
         """The batch can't be sent: one task has failed, several are tried one by one."""
@@ -147,6 +149,17 @@ class InterpreterFlight:
         if self.seat is None or not self.number:
             return 0, None
         return self.seat.ledger.look(self.number)
+
+    def sight(self) -> Sight:
+        seat = self.seat
+        if seat is None or not self.number:
+            return Sight("", 0, None)
+        position, since = seat.ledger.look(self.number)
+        return Sight(seat.name, position, since, max(1, seat.ledger.started - position))
+
+    def stack(self) -> Poll | None:
+        """Python lets nobody look into an interpreter that is running code."""
+        return None
 
     def recall(self, unbegun: bool) -> None:
         if self._crew.withdraw(self):

@@ -84,6 +84,13 @@ class Ledger:
         begun: float = self._times[_BEGUN]
         return begun
 
+    @property
+    def started(self) -> int:
+        """How many tasks of the running batch have started or are about to."""
+        with self:
+            started: int = self._words[_STARTED]
+            return started
+
     def look(self, flight: int) -> tuple[int, float | None]:
         """The position of the running task of a batch and since when it runs (None: not begun)."""
         with self:

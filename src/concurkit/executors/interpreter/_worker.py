@@ -12,7 +12,6 @@ import sys
 import threading
 from collections.abc import Sequence
 from contextlib import suppress
-from contextvars import Context
 from itertools import islice
 from math import inf
 from typing import Any
@@ -25,7 +24,6 @@ from ..._batch import (
     clock,
     run_quickly,
     run_some,
-    worker_context,
 )
 from ..._outside import of_process
 from ..._setup import Setup
@@ -33,8 +31,8 @@ from ..._worker_loop import loop_for
 from .._pickling._pickle import dumps, loads, pack_error
 from .._pickling._records import records
 from .._pickling._refusals import unreadable_task
-from .._pickling._settings import remember
-from .._relay import Relay, apply
+from .._pickling._settings import Setting, opened_setting, remember
+from .._relay import Relay
 from .._windows import first_window, next_window
 from ._ledger import Ledger
 from ._unloadable import advice, unloadable, unloadable_task
@@ -57,16 +55,16 @@ class _Watched(Progress):
 
     __slots__ = ("_ledger",)
 
-    def __init__(self, items: Sequence[Any], ledger: Ledger) -> None:
+    def __init__(self, items: Sequence[Any], first: int, attempt: int, ledger: Ledger) -> None:
         self._ledger = ledger
-        super().__init__(items)
+        super().__init__(items, first, attempt)
 
     @property
     def told(self) -> str:
         return _TOLD[self._ledger.told]
 
     @told.setter
-    def told(self, _: str) -> None: ...
+    def told(self, _: str) -> None: ...  # pyright: ignore[reportIncompatibleVariableOverride]
 
 
 class _Worker:
@@ -80,7 +78,6 @@ class _Worker:
         self._ledger = ledger
         self._name = name
         self._settings: dict[int, Any] = {}
-        self._context = worker_context(1)
         self._belongings = of_process()
         self._running: tuple[int, Progress] | None = None
 
@@ -100,7 +97,7 @@ class _Worker:
 
     def _set_up(self, data: bytes) -> bool:
         """Run the initializer; whether all is well."""
-        relay = Relay(self._log)
+        relay = Relay(self._log, lambda: self._running and self._running[1])
         relay.begin()
         if not data:
             return True
@@ -120,14 +117,16 @@ class _Worker:
         self,
         flight: int,
         token: int,
-        setting: bytes,
+        packed: bytes,
         flags: int,
         share: int,
         hint: float,
+        index: int,
+        attempt: int,
         data: bytes,
     ) -> None:
         try:
-            fn, context = self._setting(token, share, setting)
+            setting = self._setting(token, share, packed)
             items = loads(data)
         except BaseException as error:
             module = unloadable(error)
@@ -136,36 +135,38 @@ class _Worker:
             self._send(UNREAD, flight, 0.0, 0.0, dumps(pack_error(refused)))
             return
         if flags & TIMED:
-            loop_for(None if flags & TASKS else fn, items)
-        progress = _Watched(items, self._ledger)
+            loop_for(None if flags & TASKS else setting.fn, items)
+        progress = _Watched(items, index, attempt, self._ledger)
+        progress.worker = self._name
         del items
         progress.belongings = self._belongings
         job = Job(
-            None if flags & TASKS else fn,
-            context,
+            None if flags & TASKS else setting.fn,
+            setting.context,
             single=bool(flags & SINGLE),
             timed=bool(flags & TIMED),
             exact=bool(flags & EXACT),
             fast=bool(flags & FAST),
+            run=setting.run,
+            preludes=setting.preludes,
         )
         self._running = flight, progress
         self._run(flight, job, progress, hint)
         self._running = None
 
-    def _setting(self, token: int, share: int, data: bytes) -> tuple[Any, Context]:
-        """The function and the context of a run; their bytes come along the first time only."""
+    def _setting(self, token: int, share: int, data: bytes) -> Setting:
+        """What the tasks of a run have in common; its bytes come along the first time only."""
         if data:
+            found: Setting | BaseException
             try:
-                fn, variables, seen = loads(data)
-                apply(seen)
-                setting, error = (fn, worker_context(share, variables)), None
-            except BaseException as reason:
-                setting, error = (None, self._context), reason
-            remember(self._settings, token, (setting, error))
-        found: tuple[tuple[Any, Context], BaseException | None] = self._settings[token]
-        if found[1] is not None:
-            raise found[1]
-        return found[0]
+                found = opened_setting(data, share)
+            except BaseException as error:
+                found = error
+            remember(self._settings, token, found)
+        setting: Setting | BaseException = self._settings[token]
+        if isinstance(setting, BaseException):
+            raise setting
+        return setting
 
     def _run(self, flight: int, job: Job, progress: Progress, hint: float) -> None:
         values, claim = progress.values, self._ledger.claim
@@ -190,6 +191,7 @@ class _Worker:
             if not job.exact:
                 size = next_window(size, took / count)
             now = clock()
+        progress.end()
         _flush()
         self._send(END, flight, start, busy, last)
 

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-import re
 import signal
 from dataclasses import dataclass
 
 from ...exceptions import WorkerCrashedError
+from .._frames import python_stack
 from ._memory import shown_size
 
 # What Windows gives as the exit code of a process that it ended.
@@ -88,20 +88,3 @@ class Crash:
             name = f"signal {-code}"
         hint = ": killed by the system, perhaps out of memory" if name == "SIGKILL" else ""
         return f"was killed by {name}", hint
-
-
-_FRAME = re.compile(r'^  File "(.*)", line (?:\d+|\?\?\?) in (.*)$')
-_OURS = re.compile(r"concurkit.(_batch|_setup|_worker_loop)\.py$")
-_BETWEEN = re.compile(_OURS.pattern + r"|asyncio.(runners|base_events|events)\.py$")
-
-
-def python_stack(dump: str) -> str:
-    """The frames of the task from what faulthandler wrote, without ours below them."""
-    frames = [found for found in map(_FRAME.match, dump.splitlines()) if found is not None]
-    ours = [at for at, frame in enumerate(frames) if _OURS.search(frame[1])]
-    if ours:  # the lowest may have others above it, of runs inside the task
-        lowest = ours[-1]
-        while lowest and _BETWEEN.search(frames[lowest - 1][1]):
-            lowest -= 1
-        frames = frames[:lowest]
-    return "\n".join(frame[0] for frame in frames)

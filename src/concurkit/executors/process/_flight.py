@@ -16,7 +16,7 @@ from ...exceptions import (
     TaskCancelledError,
     WorkerCrashedError,
 )
-from .._flight import Claim, Ended, GaveBack, Still, Tell, Unfit
+from .._flight import Claim, Ended, GaveBack, Poll, Sight, Still, Tell, Unfit
 from .._pickling._pickle import Wire, dumps_items, unpack_error
 from .._pickling._refusals import unreadable_result, unsendable
 from .._pickling._settings import remember, setting_of
@@ -34,6 +34,16 @@ if TYPE_CHECKING:
 _LOOKED_THROUGH = 32
 
 _ids = itertools.count(1)
+
+
+class _Each:
+    """Contains everything."""
+
+    def __contains__(self, _: object) -> bool:
+        return True
+
+
+_EACH = _Each()
 
 
 class ProcessFlight:
@@ -106,6 +116,8 @@ class ProcessFlight:
     def place(self, repeated: Container[int]) -> None:
         """Copy the buffers that were left out to shared memory; see `Store.place`."""
         assert self._store is not None
+        if self.job.lent:
+            repeated = _EACH
         buffers, self._aside = self._aside, []
         sent = self.job.kept.setdefault("sent", {})
         tasks = self.batch.indices
@@ -131,7 +143,11 @@ class ProcessFlight:
         exact = job.exact or self.batch.alone
         flags = TIMED * job.timed | EXACT * exact | TASKS * (job.fn is None) | SINGLE * job.single
         flags |= FAST * job.fast | PARCEL * (self.hold is not None)
-        head = BATCH.pack(self.id, token, len(setting), flags, job.share, self.batch.hint)
+        batch = self.batch
+        first, attempt = batch.indices[0], batch.attempt
+        head = BATCH.pack(
+            self.id, token, len(setting), flags, job.share, batch.hint, first, attempt
+        )
         items, self._items = self._items, b""
         if self.hold is not None:
             items = _parcel.seal(self.hold.places, items)
@@ -260,6 +276,17 @@ class ProcessFlight:
             return position, since
         # Its end may be on the way to us while the worker is at the batch behind it.
         return len(self.batch.items) if self.seat.is_past(self.id, flight) else 0, None
+
+    def sight(self) -> Sight:
+        seat = self.seat
+        if seat is None:
+            return Sight("", 0, None)
+        position, since = self.look()
+        window = 1 if since is None else max(1, seat.window)
+        return Sight(seat.name, position, since, window)
+
+    def stack(self) -> Poll | None:
+        return None if self.seat is None else self.seat.inquiry.about(self.id)
 
     def recall(self, unbegun: bool) -> None:
         if self._crew.withdraw(self):

@@ -21,6 +21,9 @@ SIZE = 2 * _END_OF_RECORDS  # behind the records, what faulthandler writes
 # Words of the header.
 _FLIGHT, _ENDED, _SINCE, _HOLD, _WINDOW, _USED, _BEGUN, _STAGE, _PEAK, _TAKEN = range(10)
 
+# What faulthandler begins with when the process dies.
+_FATAL = "Fatal Python error"
+
 # How far a worker has come at all: its initializer runs, or has ended well.
 INITIALIZING, READY = 1, 2
 
@@ -152,8 +155,24 @@ class Ledger:
         return self._words[_PEAK]
 
     def dump(self) -> str:
-        """What faulthandler wrote when the worker died."""
+        """What faulthandler wrote: when it was asked to, or when the worker died."""
         return bytes(self._dump).partition(b"\0")[0].decode(errors="replace")
+
+    def last_words(self) -> str:
+        """What faulthandler wrote when the worker died, and not what it was asked for before."""
+        return "".join(self.dump().partition(_FATAL)[1:])
+
+    def clear_dump(self) -> None:
+        """Have faulthandler write at the beginning: its file and this one share their position.
+
+        Raises:
+            ValueError: the ledger is closed.
+        """
+        with self._closing:
+            if self.fd < 0:
+                raise ValueError("the ledger is closed")
+            self._dump[:] = bytes(len(self._dump))
+            os.lseek(self.fd, _END_OF_RECORDS, os.SEEK_SET)
 
     def read(self, read: Callable[[int, int, int], Any], size: int, offset: int) -> Any:
         """Have something read that lies behind the ledger.

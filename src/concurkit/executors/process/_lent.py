@@ -17,7 +17,7 @@ _MAPPED = 64
 _WORTH_MAPPING = 1 << 20
 
 _NOTE = (
-    "An argument of this task went to several tasks, so it came through shared memory and is "
+    "An argument of this task came through shared memory, which other tasks may read too, so it is "
     "read-only. Write to a copy of your own: array = array.copy()"
 )
 

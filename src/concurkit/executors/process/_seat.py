@@ -4,6 +4,9 @@ from __future__ import annotations
 
 import concurrent.futures.process  # noqa: F401 - its exit hook must be registered before ours  # pyright: ignore[reportUnusedImport]
 import contextlib
+import os
+import signal
+import sys
 import threading
 from collections.abc import Iterable
 from concurrent.futures import Future, ProcessPoolExecutor
@@ -20,6 +23,7 @@ from .._pool import Crew
 from .._relay import replay
 from . import _ledger, _pipe, _returns, _wire, _worker
 from ._flight import ProcessFlight
+from ._inquiry import Inquiry
 from ._memory import resident
 from ._outbox import Outbox
 from ._plan import Plan
@@ -39,7 +43,7 @@ _KILLED = -9
 _LOOK_EVERY = 0.05
 _IDLE_SIZE = 64 << 20
 
-_ABOUT_THE_WORKER = frozenset({_wire.UNFIT, _wire.SPENT, _wire.LOG, _wire.LETGO})
+_ABOUT_THE_WORKER = frozenset({_wire.UNFIT, _wire.SPENT, _wire.LOG, _wire.LETGO, _wire.STACK})
 
 
 class ProcessSeat:
@@ -69,6 +73,7 @@ class ProcessSeat:
         self._tasks: connection.Connection | None = None
         self._control: connection.Connection | None = None
         self._ledger, self._handle = _ledger.make()
+        self.inquiry = Inquiry(self._ledger, self._ask, self._signal)
         self._store = store
         self._shared = None if store is None else store.enter()
         self._holds: dict[int, Hold] = {}
@@ -162,6 +167,33 @@ class ProcessSeat:
                 return
             with contextlib.suppress(OSError):
                 _pipe.send(self._control, command)
+
+    @property
+    def window(self) -> int:
+        """How many tasks the process accounts for together."""
+        try:
+            return self._ledger.window
+        except ValueError:  # closed: the process is gone
+            return 1
+
+    def _ask(self) -> bool:
+        with self._lock, contextlib.suppress(OSError):
+            if self._control is not None and not self._over:
+                _pipe.send(self._control, _wire.ASK)
+                return True
+        return False
+
+    def _signal(self) -> bool:
+        if sys.platform == "win32":  # which has no such signal
+            return False
+        process = self._context.process
+        with self._lock, contextlib.suppress(OSError, ValueError):
+            if not self._started.is_set() or self._over or process is None or not process.pid:
+                return False
+            if not connection.wait([process.sentinel], 0):  # its number may be another's soon
+                os.kill(process.pid, signal.SIGURG)
+                return True
+        return False
 
     def kill(self) -> None:
         """End the process now, whatever it does."""
@@ -286,6 +318,9 @@ class ProcessSeat:
         kind, number, count, _, _ = _wire.REPLY.unpack_from(message)
         if kind == _wire.LETGO:
             self._let_go([number])
+        elif kind == _wire.STACK:
+            stack = bytes(_wire.records(message)[0]).decode(errors="replace")
+            self.inquiry.answered(number, stack)
         elif kind == _wire.LOG:
             self._replay(number, count, _wire.records(message)[0])
         elif kind == _wire.UNFIT:
@@ -430,7 +465,7 @@ class ProcessSeat:
             task=task,
             ran=ran,
             peak=max(self._peak, self._ledger.peak),
-            dump=self._ledger.dump(),
+            dump=self._ledger.last_words(),
             limit=self._plan.max_memory if self._bloated else None,
             trouble=trouble,
         ).error()

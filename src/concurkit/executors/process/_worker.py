@@ -13,26 +13,27 @@ import sys
 import threading
 import time
 from collections import deque
-from contextvars import Context
 from itertools import islice
 from multiprocessing import connection, current_process, parent_process
 from typing import Any
 
-from ..._batch import Job, Progress, clock, run_quickly, run_some, worker_context
+from ..._batch import Job, Progress, clock, run_quickly, run_some
 from ..._daemons import DAEMON
 from ..._outside import of_process
 from ..._setup import Setup
 from ..._worker_loop import loop_for
+from .._frames import thread_stack
 from .._pickling._pickle import dumps, loads, pack_error
 from .._pickling._refusals import unreadable_task
-from .._pickling._settings import remember
-from .._relay import Relay, apply
+from .._pickling._settings import Setting, opened_setting, remember
+from .._relay import Relay
 from .._windows import first_window, next_window
 from . import _ledger, _pipe
 from ._lent import Lent
 from ._memory import peak, resident
 from ._returns import Returns, is_large
 from ._wire import (
+    ASK,
     BATCH,
     CLOSE,
     END,
@@ -48,6 +49,7 @@ from ._wire import (
     REPLY,
     SINGLE,
     SPENT,
+    STACK,
     TASKS,
     TIMED,
     UNFIT,
@@ -84,7 +86,6 @@ class _Worker:
         self._progress: Progress | None = None
         self._recalled: set[int] = set()
         self._settings: dict[int, Any] = {}
-        self._context = worker_context(1)
         self._logged: deque[bytes] = deque()
         self._belongings = of_process()
 
@@ -116,7 +117,7 @@ class _Worker:
 
     def _set_up(self) -> bool:
         """Run the initializer; whether all is well."""
-        relay = Relay(self._log)
+        relay = Relay(self._log, lambda: self._progress)
         relay.begin()
         data = self._terms.setup
         if data:
@@ -142,10 +143,10 @@ class _Worker:
         return self._left == 0 or (most is not None and resident(self._pid) > most)
 
     def _take(self, message: bytes | bytearray) -> None:
-        flight, token, length, flags, share, hint = BATCH.unpack_from(message)
+        flight, token, length, flags, share, hint, index, attempt = BATCH.unpack_from(message)
         rest = memoryview(message)[BATCH.size :]
         try:
-            fn, context = self._setting(token, share, rest[:length])
+            setting = self._setting(token, share, rest[:length])
             items = (
                 self._lent.loads(flight, rest[length:]) if flags & PARCEL else loads(rest[length:])
             )
@@ -158,8 +159,9 @@ class _Worker:
         if most is not None and count > most:
             items = items[:most]
         if flags & TIMED:
-            loop_for(None if flags & TASKS else fn, items)
-        progress = Progress(items)
+            loop_for(None if flags & TASKS else setting.fn, items)
+        progress = Progress(items, index, attempt)
+        progress.worker = self._terms.name
         progress.belongings = self._belongings
         kept = len(items)
         del items
@@ -174,31 +176,32 @@ class _Worker:
         if kept < count:
             self._send(KEPT, flight, kept, 0.0, 0.0, [])
         job = Job(
-            None if flags & TASKS else fn,
-            context,
+            None if flags & TASKS else setting.fn,
+            setting.context,
             single=bool(flags & SINGLE),
             timed=bool(flags & TIMED),
             exact=bool(flags & EXACT),
             fast=bool(flags & FAST),
+            run=setting.run,
+            preludes=setting.preludes,
         )
         self._run(flight, job, progress, hint)
         with self._turn:
             self._progress = None
 
-    def _setting(self, token: int, share: int, data: memoryview) -> tuple[Any, Context]:
-        """The function and the context of a run; their bytes come along the first time only."""
+    def _setting(self, token: int, share: int, data: memoryview) -> Setting:
+        """What the tasks of a run have in common; its bytes come along the first time only."""
         if data:
+            found: Setting | BaseException
             try:
-                fn, variables, seen = loads(data)
-                apply(seen)
-                setting, error = (fn, worker_context(share, variables)), None
-            except BaseException as reason:
-                setting, error = (None, self._context), reason
-            remember(self._settings, token, (setting, error))
-        found: tuple[tuple[Any, Context], BaseException | None] = self._settings[token]
-        if found[1] is not None:
-            raise found[1]
-        return found[0]
+                found = opened_setting(data, share)
+            except BaseException as error:
+                found = error
+            remember(self._settings, token, found)
+        setting: Setting | BaseException = self._settings[token]
+        if isinstance(setting, BaseException):
+            raise setting
+        return setting
 
     def _run(self, flight: int, job: Job, progress: Progress, hint: float) -> None:
         ledger, values = self._ledger, progress.values
@@ -236,6 +239,7 @@ class _Worker:
             if not job.exact:
                 size = next_window(size, took / count)
             now = clock()
+        progress.end()
         count = len(values)
         if self._left is not None:
             self._left -= count
@@ -300,7 +304,10 @@ class _Worker:
     def _obey(self) -> None:
         for message in _pipe.messages(self._control):
             try:
-                self._give_back(*RECALL.unpack(message))
+                if message == ASK:
+                    self._tell_stack()
+                else:
+                    self._give_back(*RECALL.unpack(message))
             except OSError:  # the main thread has closed the pipe, or the parent is gone
                 return
 
@@ -315,6 +322,11 @@ class _Worker:
                 return
             self._send(KEPT, flight, kept, 0.0, 0.0, [])
 
+    def _tell_stack(self) -> None:
+        flight, main = self._begun, threading.main_thread().ident
+        stack = (main and thread_stack(main)) or ""
+        self._send(STACK, flight, 0, 0.0, 0.0, [stack.encode(errors="replace")])
+
     def _watch(self) -> None:
         """Keep account of the memory, and end this process when its parent is gone."""
         parent = parent_process()
@@ -325,12 +337,17 @@ class _Worker:
 
 
 def _dump_stack_to(file: int) -> None:
-    """Have faulthandler write there what a segfault or an abort interrupts."""
+    """Have faulthandler write there what a segfault or an abort interrupts, or when it is asked.
+
+    See `_inquiry`. The signal comes to the main thread, as long as that does not refuse it.
+    """
     if file >= 0:
         import faulthandler  # which a sub-interpreter that has processes can't import
 
         options: dict[str, Any] = {"c_stack": False} if sys.version_info >= (3, 14) else {}
         faulthandler.enable(file, all_threads=False, **options)
+        if sys.platform != "win32":
+            faulthandler.register(signal.SIGURG, file, all_threads=False)
 
 
 _workers: list[_Worker] = []  # the last is this process's; a forked one has its parent's too

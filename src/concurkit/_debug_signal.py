@@ -1,0 +1,100 @@
+"""`kill -USR1 PID` prints what all runs are at, in a program started with CONCURKIT_DEBUG=1.
+
+The handler only wakes a thread of ours, which is there from the first run to the program's end:
+the signal may come in the middle of anything.
+"""
+
+from __future__ import annotations
+
+import os
+import sys
+import threading
+import weakref
+from queue import SimpleQueue
+from typing import TYPE_CHECKING, Any
+
+from ._daemons import DAEMON
+
+if TYPE_CHECKING:
+    from ._drive import Drive
+
+_VARIABLE = "CONCURKIT_DEBUG"
+
+_runs: dict[int, weakref.ref[Drive]] = {}  # under way, by their identity
+_asked: SimpleQueue[None] = SimpleQueue()
+
+
+class _State:
+    """What is known of this program: whether it wants this, has it, and was told why not."""
+
+    wanted: bool | None = None
+    listening = False
+    warned = False
+
+
+def note_run(drive: Drive) -> None:
+    """A run is about to start; the first one finds out whether the program wants this."""
+    if _State.wanted is None:
+        _State.wanted = os.environ.get(_VARIABLE, "") not in ("", "0") and DAEMON
+    if not _State.wanted:
+        return
+    number = id(drive)
+    _runs[number] = weakref.ref(drive, lambda _: _runs.pop(number, None))
+    if not _State.listening:
+        _listen()
+
+
+def _listen() -> None:
+    """Set the handler, or warn once why that can't be."""
+    import signal
+    import warnings
+
+    usr1: Any = getattr(signal, "SIGUSR1", None)
+    if usr1 is None:
+        why = "this system has no SIGUSR1"
+    elif threading.current_thread() is not threading.main_thread():
+        why = "a run was started in another thread first, and only the main thread may set handlers"
+    elif signal.getsignal(usr1) is not signal.SIG_DFL:
+        why = "the program has a handler for SIGUSR1 of its own"
+    else:
+        _State.listening = True
+        threading.Thread(target=_serve, name="concurkit-debug", daemon=True).start()
+        signal.signal(usr1, lambda *_: _asked.put(None))  # this put may interrupt another one
+        return
+    if not _State.warned:
+        _State.warned = True
+        text = f"{_VARIABLE} is set, but kill -USR1 will not print what runs: {why}"
+        warnings.warn(text, RuntimeWarning, stacklevel=2)
+
+
+def _serve() -> None:
+    import traceback
+
+    while True:
+        _asked.get()
+        try:
+            text = report()
+            sys.stderr.write(text)
+            sys.stderr.flush()
+        except Exception:
+            traceback.print_exc()
+
+
+def report() -> str:
+    """What all runs of this program are at, with the stacks of their workers."""
+    from ._stacks import stacks
+
+    drives = [drive for ref in list(_runs.values()) if (drive := ref()) and not drive.over]
+    lines = [
+        f"concurkit: {len(drives)} run{'s' * (len(drives) != 1)} under way (pid {os.getpid()})"
+    ]
+    for drive in drives:
+        running = stacks(drive)
+        tally, length = drive.schedule.tally, drive.schedule.terms.length
+        known = "" if length is None else f" of {length}"
+        lines.append(
+            f"a run: {tally.ended}{known} tasks ended, {tally.failed} of them failed, "
+            f"{len(running)} running"
+        )
+        lines.extend(f"- {one}" for one in running)
+    return "\n".join(lines) + "\n"
