@@ -287,18 +287,19 @@ def _fork_server(temp_home: Path) -> None:
 
 
 CLUSTERS = (DaskExecutor, RayExecutor)
-OWN = ("own", "own_processes")  # what these start is the test's, but for clusters
-WARM = (
-    "executor",
-    "place",
-    "warm_processes",
-    "warm_dask",
-    "warm_ray",
-    "own",
-    "own_processes",
-    "at",
-    "cluster",
-)
+WARM = ("executor", "place", "warm_processes", "warm_dask", "warm_ray", "at", "cluster")
+# What these start is the test's, and ends before the look at what is left; the parameter says
+# whether it is a cluster, which stays.
+OWN = {"own": "mode", "own_processes": "own_processes"}
+
+
+def _warm(request: pytest.FixtureRequest) -> Iterator[str]:
+    """The fixtures whose executors are there before the test and after it."""
+    for name in request.fixturenames:
+        if name in WARM:
+            yield name
+        elif name in OWN and (kind := request.node.callspec.params[OWN[name]]) in ENGINES:
+            yield f"warm_{kind}"
 
 
 @pytest.fixture(autouse=True)
@@ -306,9 +307,8 @@ def nothing_left(temp_home: Path, request: pytest.FixtureRequest) -> Iterator[No
     """Fails a test that leaves a process, a thread, an interpreter, a descriptor or a file."""
     kept = [
         executor
-        for name in set(WARM) & set(request.fixturenames)
+        for name in set(_warm(request))
         if isinstance(executor := _where(request.getfixturevalue(name)), Executor)
-        and (name not in OWN or isinstance(executor, CLUSTERS))
     ]
     engine = any(isinstance(executor, CLUSTERS) for executor in kept)
     # A run may have killed workers of a kept executor; it is compared with all of them there.
