@@ -12,11 +12,11 @@ import weakref
 from collections.abc import Iterator
 from contextvars import copy_context
 from importlib.util import find_spec
-from typing import Any, NamedTuple
+from typing import Any
 
 import pytest
-import sample_tasks
 from conftest import Call, Place
+from context_tasks import Flaky, Told, say, tell, tell_before_and_after, told
 
 from concurkit import (
     AsyncExecutor,
@@ -30,28 +30,6 @@ from concurkit import (
     run_concurrently,
 )
 from concurkit.observers.logging import TaskFilter, add_task
-
-Told = tuple[int, str, int, str] | None
-
-
-def told() -> Told:
-    """What `current_task` says here."""
-    task = current_task()
-    return None if task is None else (task.index, task.name, task.attempt, task.worker)
-
-
-def tell(_: object) -> Told:
-    """What it says in a task."""
-    return told()
-
-
-async def tell_before_and_after(number: int) -> list[Told]:
-    """What it says before and after others had their turn."""
-    before = told()
-    for _ in range(number % 3):
-        await sample_tasks.turn()
-    return [before, told()]
-
 
 # ---- in each mode --------------------------------------------------------------------------------
 
@@ -120,18 +98,6 @@ def test_a_call_that_was_submitted_is_the_first_of_its_own(executor: Any) -> Non
     future = executor.submit(tell, None)
 
     assert (0, "tell", 1) == future.result(timeout=30)[:3]
-
-
-class Flaky(NamedTuple):
-    """Fails until its attempt is the third, and then says which it was."""
-
-    number: int
-
-    def __call__(self) -> Told:
-        task = current_task()
-        if task is not None and task.attempt < 3 and self.number % 2:
-            raise OSError(f"attempt {task.attempt}")
-        return told()
 
 
 @pytest.mark.parametrize("mode", ["serial", "thread", "process", "async"])
@@ -283,11 +249,6 @@ def keeper() -> Iterator[Keeper]:
     LOGGER.removeHandler(handler)
     LOGGER.propagate = True
     LOGGER.setLevel(logging.NOTSET)
-
-
-def say(number: int) -> None:
-    """Log a line."""
-    logging.getLogger("task_context").info("number %d", number)
 
 
 def test_records_say_which_task_they_come_from(mode: str, keeper: Keeper) -> None:
