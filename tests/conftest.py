@@ -102,16 +102,37 @@ ENGINE_FILES = {"test_clusters", "test_cluster_programs", "test_cluster_refusals
 
 
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
-    """Executors of others and clusters are tried where a thread waits; they can't tell who does."""
-    others = re.compile(r"\[.*\b(given|dask|ray)\b.*\]")
+    """Say which tests need engines of others, and leave out what is tried in another way."""
+    left_out = [item for item in items if not _is_tried(item)]
+    config.hook.pytest_deselected(items=left_out)
+    dropped = set(left_out)
+    items[:] = [item for item in items if item not in dropped]
     clusters = re.compile(r"\[.*\b(dask|ray)\b.*\]")
-    apart = [item for item in items if others.search(item.name)]
-    left_out = {item for item in apart if re.search("asyncio|trio", item.name)}
-    config.hook.pytest_deselected(items=[item for item in items if item in left_out])
-    items[:] = [item for item in items if item not in left_out]
     for item in items:
         if item.path.stem in ENGINE_FILES or clusters.search(item.name):
             item.add_marker(pytest.mark.engines)
+
+
+def _is_tried(item: pytest.Item) -> bool:
+    """Whether who waits makes a difference where the test's tasks run, or is its turn there.
+
+    Executors of others and clusters can't tell who waits, so it is a thread. Of ours each place
+    meets a thread and, in turn, one of the two loops; an event loop's own mode meets both.
+    """
+    loop = re.search(r"\[(?:.*-)?(asyncio|trio)\b.*\]", item.name)
+    if loop is None:
+        return True
+    if re.search(r"\[.*\b(given|dask|ray)\b.*\]", item.name):
+        return False
+    drawn: dict[str, Any] = getattr(item, "callspec").params  # noqa: B009 - not a public type's
+    for name, places, loops in (
+        ("place", PLACES, ("trio", "asyncio")),
+        ("mode", MODES, ("asyncio", "trio")),
+    ):
+        where = drawn.get(name)
+        if where in places and not where.endswith(("async", "trio")):
+            return loop[1] == loops[places.index(where) % 2]
+    return True
 
 
 @dataclass(frozen=True)
