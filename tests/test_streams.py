@@ -1752,7 +1752,9 @@ BAD: list[tuple[dict[str, Any], type[Exception]]] = [
     ({"on_error": None}, TypeError),
     ({"mode": "threads"}, ValueError),
     ({"mode": 3}, ValueError),
-    ({"progress": True}, TypeError),
+    ({"progress": 3}, TypeError),
+    ({"observers": print}, TypeError),
+    ({"warn_after": 0}, ValueError),
 ]
 
 
