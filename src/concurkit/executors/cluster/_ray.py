@@ -22,7 +22,7 @@ _errors = engine_module("ray.exceptions", "ray")
 _LOOK = 0.2
 _GOODBYE = 5.0
 _FIRST_ACTOR = 60.0
-_ANOTHER = 2.0
+_ANOTHER = 5.0
 
 # For so long, in seconds, a head may be out of reach; Ray ends the whole program after 60. How
 # often to try it.
@@ -178,11 +178,10 @@ class RayEngine(Engine):
 
     def check_connection(self) -> None:
         """Raise LostError if the cluster's head can't be reached for a while."""
-        now = time.monotonic()
         if self.is_reachable():
             return
         since = self._unheard_since
-        if since is not None and now - since > _CUT_OFF:
+        if since is not None and time.monotonic() - since > _CUT_OFF:
             raise LostError(f"Ray's head at {self._head} can't be reached any more")
 
     def is_reachable(self) -> bool:
