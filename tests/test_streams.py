@@ -41,7 +41,9 @@ from concurkit import (
     aio,
     check_cancelled,
     iter_concurrently,
+    run_concurrently,
 )
+from concurkit._worker_loop import has_loop
 from concurkit.exceptions import (
     ResultNotPicklableError,
     RunTimeoutError,
@@ -1848,3 +1850,22 @@ def test_the_blocking_stream_warns_where_a_loop_runs() -> None:
         return list(run)
 
     assert [1] == asyncio.run(main())
+
+
+def test_a_reader_in_another_thread_leaves_no_loop_of_its_own() -> None:
+    """Also where the thread that began the run had one already."""
+
+    def inside() -> list[Any]:
+        found: list[Any] = []
+
+        def read() -> None:
+            found.extend((list(run), has_loop()))
+
+        with iter_concurrently([Task(sample_tasks.give_async, 1)], mode="serial") as run:
+            thread = threading.Thread(target=read)
+            thread.start()
+            thread.join()
+        return found
+
+    tasks = [Task(sample_tasks.give_async, 0), inside]
+    assert [0, [[1], False]] == run_concurrently(tasks, mode="serial")

@@ -24,6 +24,7 @@ class ThreadReading(Reading):
         self._caller = Caller()
         self._held: Any = None
         self._had_loop = False
+        self._began_in = 0  # the thread that this is of
         self._finished = False
         super().__init__(engagement, ordered=ordered, buffersize=buffersize)
 
@@ -35,7 +36,7 @@ class ThreadReading(Reading):
         engagement = self.engagement
         try:
             engagement.open()
-            self._had_loop = has_loop()
+            self._began_in, self._had_loop = threading.get_ident(), has_loop()
             workers = engagement.workers()
             self._launcher = engagement.executor(workers)
         except BaseException:
@@ -135,7 +136,8 @@ class ThreadReading(Reading):
         self._lending.__exit__(None, None, None)
         self.engagement.finish(self.drive, self._launcher)
         self.engagement.unlimit()
-        if not self._had_loop:  # serial tasks may have made one for this thread
+        # Serial tasks may have made one for this thread, be it the one that began or another.
+        if not self._had_loop or threading.get_ident() != self._began_in:
             close_loop(unless_held=True)
 
     def drop(self) -> None:
