@@ -944,7 +944,7 @@ class SlowFinder:
 
     def find_spec(self, name: str, path: object = None, target: object = None) -> None:
         if name == "asyncio":
-            time.sleep(1.5)
+            time.sleep(0.6)
 
 
 def import_asyncio_slowly() -> None:

@@ -1529,13 +1529,15 @@ def test_total_timeout_ends_a_stream(stream: Stream, mode: str) -> None:
     tasks = [gives(0), gives(1), Task(wait, path, None), gives(3)]
     began = time.monotonic()
 
-    values, error = drain(stream(tasks, mode=mode, max_workers=1, total_timeout=0.5))
+    # New interpreters are among the time, and on a busy machine take half a second to start.
+    limit = 2.0 if mode == "interpreter" else 0.5
+    values, error = drain(stream(tasks, mode=mode, max_workers=1, total_timeout=limit))
 
-    assert 0.5 <= time.monotonic() - began < 15
-    # A process or an interpreter may take its time to start.
-    assert [0, 1] == values or mode in ("process", "interpreter")
+    assert limit <= time.monotonic() - began < 15
+    # A process may take its time to start.
+    assert [0, 1] == values or mode == "process"
     assert isinstance(error, RunTimeoutError)
-    assert "total_timeout of 0.5 s" in str(error)
+    assert f"total_timeout of {limit:g} s" in str(error)
 
 
 def test_total_timeout_of_an_endless_stream(stream: Stream, place: Place) -> None:

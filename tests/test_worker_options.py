@@ -53,7 +53,7 @@ def test_what_a_new_worker_must_import_is_not_a_tasks_time(mode: str, one: bool)
         tasks if one else [*tasks, Task(sample_tasks.give, "one")],
         mode=mode,
         max_workers=1,
-        timeout=1.0,
+        timeout=0.3,
         initializer=sample_tasks.import_asyncio_slowly,
     )
 
@@ -70,14 +70,14 @@ class SlowFinder:
     def find_spec(self, name, path=None, target=None):
         if name == "asyncio":
             asked.append(name)
-            time.sleep(1.5)
+            time.sleep(0.6)
 
 sys.meta_path.insert(0, SlowFinder())
 
 async def one():
     return "one"
 
-found = run_concurrently([one, Task(str, "one")], mode=sys.argv[1], max_workers=1, timeout=1.0)
+found = run_concurrently([one, Task(str, "one")], mode=sys.argv[1], max_workers=1, timeout=0.3)
 assert found == ["one", "one"]
 assert asked == ["asyncio"]
 """
