@@ -330,6 +330,23 @@ def test_a_module_that_shows_another_file_is_found_by_its_name(
     assert _modules.findable("shows_another")
 
 
+@pytest.mark.parametrize(("place", "by_name"), [("site-packages", True), ("scripts", False)])
+def test_a_module_that_another_stands_before_by_now(
+    place: str, by_name: bool, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A library is found by its name even so (Ray brings a `psutil`); a file of ours is not it."""
+    name = f"stands_behind_{by_name}"
+    for folder in (place, "first"):
+        (tmp_path / folder).mkdir()
+        (tmp_path / folder / f"{name}.py").touch()
+    monkeypatch.syspath_prepend(tmp_path / place)
+    importlib.import_module(name)
+    monkeypatch.syspath_prepend(tmp_path / "first")
+    monkeypatch.setitem(sys.modules, name, sys.modules.pop(name))  # gone with the test
+
+    assert by_name == _modules.findable(name)
+
+
 def test_modules_that_others_find_are_not_sent_to_them() -> None:
     """All that is loaded here, under whatever name, can be found by its name."""
     hidden = [name for name in list(sys.modules) if not _modules.findable(name)]

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import functools
 import sys
+from pathlib import Path
 from types import FunctionType
 from typing import Any
 
@@ -54,7 +55,16 @@ def _look(name: str) -> bool:
     if file is None:  # a package without an `__init__`
         return list(spec.submodule_search_locations or ()) == list(places or ())
     # What it was loaded from, that is: `tlz` shows the file of the module that it stands for.
-    return not spec.has_location or spec.origin == (getattr(own, "origin", None) or file)
+    loaded_from = getattr(own, "origin", None) or file
+    return not spec.has_location or spec.origin == loaded_from or _is_installed(loaded_from)
+
+
+def _is_installed(file: str) -> bool:
+    """Whether it is a part of a library, which is taken by its name from whatever copy comes first.
+
+    Ray puts a `psutil` of its own before the one that is installed and may be loaded already.
+    """
+    return not {"site-packages", "dist-packages"}.isdisjoint(Path(file).parts)
 
 
 def _find(name: str, path: Any) -> Any:
