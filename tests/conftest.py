@@ -98,7 +98,10 @@ Call: TypeAlias = Callable[..., Any]
 
 
 # Tests of engines of others that take seconds to start: these files, and what is tried on clusters.
-ENGINE_FILES = {"test_clusters", "test_cluster_programs", "test_cluster_refusals", "test_joblib"}
+ENGINE_FILES = {
+    *("test_clusters", "test_cluster_placing", "test_cluster_programs", "test_cluster_refusals"),
+    "test_joblib",
+}
 
 
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
@@ -181,18 +184,7 @@ def warm_processes() -> Iterator[ProcessExecutor]:
 @pytest.fixture(scope="session")
 def warm_dask() -> Iterator[DaskExecutor]:
     """Two tasks at a time on a Dask cluster of two worker processes, for the whole session."""
-    import distributed
-
-    with (
-        distributed.LocalCluster(
-            n_workers=2,
-            threads_per_worker=1,
-            host="127.0.0.1",
-            dashboard_address="127.0.0.1:0",
-            silence_logs=logging.CRITICAL,
-        ) as cluster,
-        DaskExecutor(cluster) as dask,
-    ):
+    with dask_cluster(2) as cluster, DaskExecutor(cluster) as dask:
         _start_all(dask)
         yield dask
 
@@ -238,6 +230,19 @@ def _kept(kind: str, request: pytest.FixtureRequest) -> Iterator[Executor]:
 def fork_server() -> None:
     """The interpreter's own, which stays: law 8 does not mean it."""
     forkserver.ensure_running()
+
+
+def dask_cluster(workers: int) -> Any:
+    """So many worker processes, each for one task at a time."""
+    import distributed
+
+    return distributed.LocalCluster(
+        n_workers=workers,
+        threads_per_worker=1,
+        host="127.0.0.1",
+        dashboard_address="127.0.0.1:0",
+        silence_logs=logging.CRITICAL,
+    )
 
 
 def given_pool(kind: str) -> Executor:
@@ -331,7 +336,8 @@ def nothing_left(temp_home: Path, request: pytest.FixtureRequest) -> Iterator[No
         for name in set(_warm(request))
         if isinstance(executor := _where(request.getfixturevalue(name)), Executor)
     ]
-    engine = any(isinstance(executor, CLUSTERS) for executor in kept)
+    started = "small_cluster" in request.fixturenames  # by the test itself
+    engine = started or any(isinstance(executor, CLUSTERS) for executor in kept)
     # A run may have killed workers of a kept executor; it is compared with all of them there.
     for executor in kept:
         _start_all(executor)

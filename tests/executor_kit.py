@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import sys
-import time
 from collections.abc import Callable, Iterator
 from concurrent.futures import Executor
 from pathlib import Path
@@ -11,6 +10,7 @@ from typing import Any
 
 import pytest
 import sample_tasks
+from waiting import wait_until
 
 from concurkit import (
     AsyncExecutor,
@@ -50,13 +50,6 @@ def read_all(results: Iterator[Any]) -> list[Any]:
         except BaseException as error:
             found.append((type(error), str(error)))
         assert len(found) < 100_000
-
-
-def wait_until(condition: Callable[[], object]) -> None:
-    until = time.monotonic() + LONG
-    while not condition():
-        assert time.monotonic() < until, "it never came to that"
-        time.sleep(0.001)
 
 
 def lines(path: Path) -> list[str]:

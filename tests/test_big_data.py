@@ -19,6 +19,7 @@ import pytest
 from conftest import HERE, examples
 from hypothesis import given
 from hypothesis import strategies as st
+from waiting import wait_until
 
 from concurkit import (
     Failure,
@@ -75,14 +76,6 @@ def in_use(executor: ProcessExecutor) -> int:
 def mapped() -> list[str]:
     """The shared memory that is mapped here."""
     return big_tasks.memory_files() if sys.platform == "linux" else []
-
-
-def until(condition: Any, seconds: float = 10.0) -> None:
-    """Wait for what nothing announces."""
-    end = time.monotonic() + seconds
-    while not condition():
-        assert time.monotonic() < end
-        time.sleep(0.005)
 
 
 def array(number: int, size: int = MB) -> Any:
@@ -382,7 +375,7 @@ def test_a_very_large_array_of_a_tasks_own_is_copied_where_it_is_written_to(
     assert expected == one.submit(big_tasks.kept).result()
     assert expected == [float(value.sum()) for value in own]
     one.submit(big_tasks.drop).result()
-    until(lambda: not in_use(one))
+    wait_until(lambda: not in_use(one))
 
 
 def test_own_and_shared_in_one_batch(one: ProcessExecutor) -> None:
@@ -404,7 +397,7 @@ def test_a_second_run_sees_what_changed(processes: ProcessExecutor) -> None:
         sums = run_concurrently(Task.map(big_tasks.total, [value] * 6), mode=processes)
 
         assert [number + 1.0] * 6 == sums
-        until(lambda: not in_use(processes))
+        wait_until(lambda: not in_use(processes))
         assert 1 == len(store(processes)._spare)
 
 
@@ -447,7 +440,7 @@ def test_memory_is_used_again_but_never_while_anything_sees_it(one: ProcessExecu
     [kept] = run_concurrently([big_tasks.kept], mode=one)
     assert sorted(expected * 2) == sorted(kept)
     run_concurrently([big_tasks.drop], mode=one)
-    until(lambda: not in_use(one))
+    wait_until(lambda: not in_use(one))
 
 
 def test_the_memory_of_a_run_is_let_go_when_it_ends(processes: ProcessExecutor) -> None:
@@ -455,7 +448,7 @@ def test_the_memory_of_a_run_is_let_go_when_it_ends(processes: ProcessExecutor) 
     for number in range(20):
         run_concurrently(Task.map(big_tasks.total, [array(number)] * 4), mode=processes)
 
-        until(lambda: not in_use(processes))
+        wait_until(lambda: not in_use(processes))
     assert len(store(processes)._spare) <= 4
 
 
@@ -470,7 +463,7 @@ def test_spare_memory_has_a_limit(
         sums = run_concurrently(Task.map(big_tasks.total, values), mode=processes)
         assert [float(one.sum()) for one in values] == sums
 
-    until(lambda: not in_use(processes))
+    wait_until(lambda: not in_use(processes))
     assert sum(region.room for region in store(processes)._spare) <= 3 * MB
     if sys.platform == "linux":
         assert os.fstat(store(processes)._fd).st_blocks * 512 <= 3 * MB
@@ -483,7 +476,7 @@ def test_what_a_task_returned_or_raised_holds_nothing(one: ProcessExecutor, how:
 
     run_concurrently(Task.map(task, [BIG] * 4), mode=one, on_error="collect")
 
-    until(lambda: not in_use(one))
+    wait_until(lambda: not in_use(one))
 
 
 def test_a_large_buffer_with_what_pickle_refuses(warm_processes: Any) -> None:
@@ -560,7 +553,7 @@ def test_workers_killed_amid_large_transfers(processes: ProcessExecutor) -> None
         else:
             assert isinstance(outcome.error, WorkerCrashedError)
     assert kills >= sum(isinstance(outcome, Failure) for outcome in outcomes)
-    until(lambda: not in_use(processes))
+    wait_until(lambda: not in_use(processes))
 
 
 def test_a_timeout_with_large_data_under_way(processes: ProcessExecutor) -> None:
@@ -635,7 +628,7 @@ def test_a_run_that_is_stopped_holds_nothing(processes: ProcessExecutor) -> None
             mode=processes,
         )
 
-    until(lambda: not in_use(processes))
+    wait_until(lambda: not in_use(processes))
 
 
 def test_a_stream_that_is_left_holds_nothing(processes: ProcessExecutor) -> None:
@@ -647,7 +640,7 @@ def test_a_stream_that_is_left_holds_nothing(processes: ProcessExecutor) -> None
             if number == 5:
                 break
 
-    until(lambda: not in_use(processes))
+    wait_until(lambda: not in_use(processes))
 
 
 def test_cancelled_futures_hold_nothing() -> None:
@@ -657,7 +650,7 @@ def test_cancelled_futures_hold_nothing() -> None:
         cancelled = [future.cancel() for future in futures[4:]]
         for future in futures[:4]:
             future.result()
-        until(lambda: not in_use(executor))
+        wait_until(lambda: not in_use(executor))
     assert any(cancelled)
 
 
@@ -780,7 +773,7 @@ def test_a_dropped_executor_leaves_nothing() -> None:
     del executor
     gc.collect()
 
-    until(lambda: place._fd < 0)
+    wait_until(lambda: place._fd < 0)
 
 
 def test_a_shutdown_that_does_not_wait_leaves_nothing() -> None:
@@ -791,4 +784,4 @@ def test_a_shutdown_that_does_not_wait_leaves_nothing() -> None:
 
     for number, future in enumerate(futures):
         assert np.array_equal(array(number) * 2, future.result())
-    until(lambda: store(executor)._fd < 0)
+    wait_until(lambda: store(executor)._fd < 0)

@@ -21,6 +21,7 @@ from typing import Any
 import psutil
 import pytest
 from conftest import ENGINES
+from waiting import wait_until
 
 pytestmark = pytest.mark.skipif(os.name != "posix", reason="signals and sessions of POSIX")
 
@@ -72,14 +73,6 @@ def end(process: subprocess.Popen[Any]) -> None:
     for pipe in (process.stdout, process.stderr):
         if pipe is not None:
             pipe.close()
-
-
-def wait_for(condition: Any, seconds: float = 20) -> None:
-    """Wait for a state of the system that nothing announces."""
-    until = time.monotonic() + seconds
-    while not condition():
-        assert time.monotonic() < until
-        time.sleep(0.01)
 
 
 # ---- by one word --------------------------------------------------------------------------------
@@ -171,7 +164,7 @@ def dask_servers(tmp_path: Path) -> Iterator[Any]:
             return process
 
         scheduler = server("dask_scheduler", "--port", "0", "--scheduler-file", str(told))
-        wait_for(lambda: told.exists() and told.stat().st_size)
+        wait_until(lambda: told.exists() and told.stat().st_size)
         options = ("--scheduler-file", str(told), "--nthreads", "1", "--no-nanny")
         for _ in range(2):
             server("dask_worker", *options)
@@ -259,13 +252,13 @@ def test_a_program_that_is_killed(dask_servers: Any, tmp_path: Path, state: str)
     place.mkdir()
     program = start(KILLED, tmp_path / "program.py", dask_servers[0], place, state)
     try:
-        wait_for(lambda: (place / "done").exists() or len([*place.glob("pid *")]) == 2, 60)
+        wait_until(lambda: (place / "done").exists() or len([*place.glob("pid *")]) == 2, 60)
         pids = [int(one.name.split()[1]) for one in place.glob("pid *")]
         assert all(map(psutil.pid_exists, pids))
     finally:
         end(program)
 
-    wait_for(lambda: not any(map(psutil.pid_exists, pids)), 5)
+    wait_until(lambda: not any(map(psutil.pid_exists, pids)), 5)
 
 
 SECURE = """
@@ -388,7 +381,7 @@ def ray_head(home: Path) -> Iterator[tuple[Path, str]]:
         subprocess.run([ray, "stop", "--force"], check=False, timeout=60, **quiet)
         for one in _ray_processes(home):  # what it does not find without its head
             one.kill()
-        wait_for(lambda: not _ray_processes(home))
+        wait_until(lambda: not _ray_processes(home))
 
 
 def _ray_processes(home: Path) -> list[psutil.Process]:

@@ -12,7 +12,7 @@ import sys
 import threading
 import time
 from collections import Counter
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -21,6 +21,7 @@ import psutil  # type: ignore[import-untyped, unused-ignore]
 import pytest
 import sample_tasks
 from conftest import Call
+from waiting import wait_until
 
 from concurkit import Failure, ProcessExecutor, Success, Task, aio, run_concurrently
 from concurkit.exceptions import (
@@ -108,14 +109,6 @@ def test_a_worker_killed_from_outside_fails_its_task_alone(
     killer.join()
     assert ["fine", "fine"] == [first, last]
     assert (WorkerCrashedError, -signal.SIGKILL) == (type(error), error.exitcode)
-
-
-def wait_until(condition: Callable[[], bool], seconds: float = 20.0) -> None:
-    """Wait for a state of the system that nothing announces."""
-    until = time.monotonic() + seconds
-    while not condition():
-        assert time.monotonic() < until
-        time.sleep(0.002)
 
 
 def test_a_worker_killed_while_idle_is_replaced(call: Call, processes: ProcessExecutor) -> None:

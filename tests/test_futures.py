@@ -22,7 +22,8 @@ from typing import Any
 import pytest
 import sample_tasks
 from conftest import APART
-from executor_kit import HOWS, LONG, MAKE, ONE, OVERLAPPING, lines, wait_until
+from executor_kit import HOWS, LONG, MAKE, ONE, OVERLAPPING, lines
+from waiting import wait_until
 
 from concurkit import ProcessExecutor
 from concurkit.exceptions import WorkerCrashedError

@@ -26,6 +26,7 @@ import sample_tasks
 from conftest import APART, ENGINES, MODES, Call, Place, Remains, examples
 from hypothesis import given
 from hypothesis import strategies as st
+from waiting import wait_until
 
 from concurkit import (
     AsyncExecutor,
@@ -750,15 +751,7 @@ def test_law_8_nothing_outlives_a_dropped_executor(mode: str, temp_home: Path) -
     del executor
     gc.collect()
 
-    wait_until(lambda: not Remains.now(temp_home) - before)
-
-
-def wait_until(condition: Callable[[], bool], seconds: float = 5.0) -> None:
-    """Wait for a state of the system that nothing announces."""
-    until = time.monotonic() + seconds
-    while not condition():
-        assert time.monotonic() < until
-        time.sleep(0.002)
+    wait_until(lambda: not Remains.now(temp_home) - before, 5)
 
 
 # ---- 9. contexts are kept apart ------------------------------------------------------------------

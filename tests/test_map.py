@@ -18,9 +18,10 @@ from typing import Any
 import pytest
 import sample_tasks
 from conftest import examples
-from executor_kit import HOWS, LONG, MAKE, ONE, lines, read_all, wait_until
+from executor_kit import HOWS, LONG, MAKE, ONE, lines, read_all
 from hypothesis import given
 from hypothesis import strategies as st
+from waiting import wait_until
 
 from concurkit import (
     AsyncExecutor,

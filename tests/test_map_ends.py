@@ -19,9 +19,10 @@ from typing import Any
 
 import pytest
 import sample_tasks
-from executor_kit import LONG, MAKE, ONE, OVERLAPPING, Gate, lines, read_all, wait_until
+from executor_kit import LONG, MAKE, ONE, OVERLAPPING, Gate, lines, read_all
 from hypothesis import given
 from hypothesis import strategies as st
+from waiting import wait_until
 
 from concurkit import ProcessExecutor, SerialExecutor
 from concurkit._map_run import MapRun

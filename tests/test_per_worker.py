@@ -28,6 +28,7 @@ import cloudpickle
 import pytest
 import sample_tasks
 from conftest import CALLS, Call
+from waiting import wait_until
 
 from concurkit import (
     AsyncExecutor,
@@ -220,13 +221,6 @@ def noted(path: str, word: str) -> list[str]:
     """The names that were written down with that word, in that order."""
     lines = [line.rsplit(" ", 1) for line in Path(path).read_text().splitlines()]
     return [name for first, name in lines if first == word]
-
-
-def wait_until(condition: Callable[[], bool]) -> None:
-    until = time.monotonic() + 10
-    while not condition():
-        assert time.monotonic() < until
-        time.sleep(0.001)
 
 
 # ---- one for each worker, closed when the run is over --------------------------------------------

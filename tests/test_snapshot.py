@@ -12,7 +12,7 @@ import subprocess
 import sys
 import threading
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from pathlib import Path
@@ -24,6 +24,7 @@ import psutil  # type: ignore[import-untyped, unused-ignore]
 import pytest
 import sample_tasks
 from conftest import Call, Place
+from waiting import wait_until
 
 from concurkit import (
     ProcessExecutor,
@@ -41,15 +42,6 @@ POSIX = pytest.mark.skipif(sys.platform == "win32", reason="there is no such sig
 
 # Where nobody can tell what a task does.
 BLIND = ("interpreter", "given process")
-
-
-def until(condition: Callable[[], Any], seconds: float = 30.0) -> Any:
-    """What the condition gives, once that is true."""
-    by = time.monotonic() + seconds
-    while not (found := condition()):
-        assert time.monotonic() < by, "it never came to that"
-        time.sleep(0.002)
-    return found
 
 
 @contextmanager
@@ -118,10 +110,10 @@ def check_stuck(where: Any, gate: Gate, *, blind: bool) -> None:
     """The one task of a run on *where* that is stuck is told, with its stack."""
     tasks = [Task(sample_tasks.note_and_wait_for_file, *gate.paths).named("the wait")]
     with iter_concurrently(tasks, mode=where) as run, read_elsewhere(run, gate) as values:
-        until(gate.started.exists)
-        [before] = until(run.snapshot)
+        wait_until(gate.started.exists)
+        [before] = wait_until(run.snapshot)
         if not blind:
-            until(lambda: "wait_for_file" in doing(run))
+            wait_until(lambda: "wait_for_file" in doing(run))
         began = time.monotonic()
         [after] = run.stacks()
         took = time.monotonic() - began
@@ -165,8 +157,8 @@ def test_a_coroutine_tells_where_it_waits(kind: str, gate: Gate) -> None:
         iter_concurrently(tasks, mode=kind, max_workers=1) as run,
         read_elsewhere(run, gate) as values,
     ):
-        until(gate.started.exists)
-        until(lambda: "_file_is_there" in doing(run))
+        wait_until(gate.started.exists)
+        wait_until(lambda: "_file_is_there" in doing(run))
         [one] = run.stacks()
 
     assert ["done"] == values
@@ -211,7 +203,7 @@ def test_a_coroutine_that_blocks_its_loop(gate: Gate) -> None:
     """It never waits, so its thread tells what it does."""
     tasks = [Task(sample_tasks.note_and_block_the_loop, *gate.paths)]
     with iter_concurrently(tasks, mode="async") as run, read_elsewhere(run, gate):
-        until(gate.started.exists)
+        wait_until(gate.started.exists)
         [one] = run.stacks()
 
     assert ["note_and_wait_for_file", "note_and_block_the_loop"] == functions(one.stack)[-2:]
@@ -237,7 +229,7 @@ def test_what_waits_behind(kind: str, gate: Gate) -> None:
         iter_concurrently(tasks, mode=kind, chunksize=4, max_workers=1) as run,
         read_elsewhere(run, gate) as values,
     ):
-        until(gate.started.exists)
+        wait_until(gate.started.exists)
         [one] = run.snapshot()
 
     assert 4 == len(values)
@@ -247,7 +239,7 @@ def test_what_waits_behind(kind: str, gate: Gate) -> None:
 def test_which_attempt(gate: Gate) -> None:
     tasks = [Task(sample_tasks.fail_first_and_wait, *gate.paths)]
     with iter_concurrently(tasks, mode="thread", retry=3) as run, read_elsewhere(run, gate):
-        until(gate.started.exists)
+        wait_until(gate.started.exists)
         [one] = run.snapshot()
 
     assert 2 == one.attempt
@@ -262,7 +254,7 @@ def test_a_tiny_task_that_is_stuck_after_all(gate: Gate) -> None:
         iter_concurrently(tasks, mode="process", max_workers=1, chunksize=100) as run,
         read_elsewhere(run, gate) as values,
     ):
-        until(gate.started.exists)
+        wait_until(gate.started.exists)
         [one] = run.snapshot()
 
     assert 300 == len(values)
@@ -306,7 +298,7 @@ def test_a_builtin_function_has_no_frames() -> None:
     lock = threading.Lock()
     lock.acquire()
     with iter_concurrently([lock.acquire], mode="thread") as run:
-        [one] = until(run.stacks)
+        [one] = wait_until(run.stacks)
         lock.release()
 
     assert "" == one.stack
@@ -330,7 +322,7 @@ def test_c_code_that_holds_the_gil() -> None:
     """No thread of the worker's can answer, so a signal does; twice, and two who ask at once."""
     tasks = [Task(sample_tasks.search_for_ever)]
     with iter_concurrently(tasks, mode="process", max_workers=1) as run:
-        until(lambda: ["match", "search_for_ever"] == doing(run))
+        wait_until(lambda: ["match", "search_for_ever"] == doing(run))
         began = time.monotonic()
         with ThreadPoolExecutor(2) as askers:
             answers = [asked.result() for asked in [askers.submit(run.stacks) for _ in range(2)]]
@@ -350,7 +342,7 @@ def test_a_crash_after_that_tells_its_own_stack(tmp_path: Path) -> None:
     with ProcessExecutor(1) as processes:
         tasks = [Task(sample_tasks.read_in_c, str(path))]
         with iter_concurrently(tasks, mode=processes) as run:
-            until(lambda: ["read_in_c"] == doing(run))
+            wait_until(lambda: ["read_in_c"] == doing(run))
             with path.open("w"):
                 assert [None] == list(run)
         for task in (Task(sample_tasks.read_null), Task(sample_tasks.kill_self)):
@@ -384,9 +376,9 @@ def test_a_process_that_stands_still_gives_no_answer(tmp_path: Path) -> None:
     path = tmp_path / "pid"
     tasks = [Task(sample_tasks.tell_pid_and_wait, str(path))]
     with iter_concurrently(tasks, mode="process", max_workers=1) as run:
-        pid = int(until(lambda: path.exists() and path.read_text()))
+        pid = int(wait_until(lambda: path.exists() and path.read_text()))
         os.kill(pid, signal.SIGSTOP)
-        until(lambda: psutil.Process(pid).status() == psutil.STATUS_STOPPED)
+        wait_until(lambda: psutil.Process(pid).status() == psutil.STATUS_STOPPED)
         try:
             began = time.monotonic()
             [one] = run.stacks()
@@ -431,10 +423,14 @@ def test_a_slow_task_is_logged_once(call: Call, place: Place, gate: Gate, heard:
         Task(sample_tasks.note_and_wait_for_file, *gate.paths),
         Task(sample_tasks.nothing),
     ]
-    values = call(tasks, mode=place.where, warn_after=0.05)
+    after = 0.05
+    outcomes = call(tasks, mode=place.where, warn_after=after, on_error="collect")
 
-    assert [None, "done", None] == values
-    [record] = heard.records
+    assert [None, "done", None] == [one.value for one in outcomes]
+    logged = [record.running.index for record in heard.records]  # type: ignore[attr-defined]
+    assert {1} <= set(logged) <= {one.index for one in outcomes if one.duration >= after}
+    assert len(logged) == len(set(logged))
+    record = heard.records[logged.index(1)]
     running = record.running  # type: ignore[attr-defined]
     assert logging.WARNING == record.levelno
     assert (1, 1) == (running.index, running.attempt)

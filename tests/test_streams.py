@@ -29,6 +29,7 @@ from anyio.from_thread import BlockingPortal, start_blocking_portal
 from conftest import CALLS, MODES, Place, Remains, examples
 from hypothesis import given
 from hypothesis import strategies as st
+from waiting import wait_until
 
 from concurkit import (
     AsyncExecutor,
@@ -177,17 +178,6 @@ async def loop_tasks() -> int:
     if asyncio._get_running_loop() is not None:
         return len(asyncio.all_tasks())
     return trio.lowlevel.current_statistics().tasks_living
-
-
-def wait_until(condition: Callable[[], bool], seconds: float = 20.0) -> None:
-    """Wait for a state that nothing announces.
-
-    Awake now and then: without a GIL, what another thread has let go is freed by its owner's.
-    """
-    until = time.monotonic() + seconds
-    while not condition():
-        assert time.monotonic() < until, "it took too long"
-        time.sleep(0.001)
 
 
 class Input:

@@ -1,0 +1,130 @@
+"""Which of Dask's workers gets what, by which way, and from whom: clients may be shared."""
+
+# ruff: noqa: SIM300  (assertions read: expected == actual)
+
+from __future__ import annotations
+
+import importlib
+import threading
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+from typing import Any
+
+import anyio
+import pytest
+import sample_tasks
+from conftest import ENGINES, dask_cluster
+from waiting import wait_until
+
+from concurkit import DaskExecutor, Task, aio, iter_concurrently, run_concurrently
+from concurkit.exceptions import ModeUnavailableError
+from concurkit.executors.cluster import _needs
+
+needs_dask = pytest.mark.skipif("dask" not in ENGINES, reason="needs distributed")
+
+
+@pytest.fixture
+def small_cluster(tmp_path: Path) -> Iterator[Any]:
+    """A cluster of one worker process with one thread, which can grow."""
+    import dask
+
+    here = {"temporary-directory": str(tmp_path)}
+    with dask.config.set(here), dask_cluster(1) as cluster:
+        yield cluster
+
+
+@needs_dask
+def test_a_batch_that_waits_moves_to_a_worker_that_came(small_cluster: Any, tmp_path: Path) -> None:
+    """The worker that it was sent to is busy, and would be for ever."""
+    started, go = str(tmp_path / "started"), str(tmp_path / "go")
+    tasks = [
+        Task(sample_tasks.note_and_wait_for_file, started, go),
+        Task(sample_tasks.append, go, "now"),
+    ]
+    with DaskExecutor(small_cluster, max_workers=2) as dask, ThreadPoolExecutor(1) as elsewhere:
+        run = elsewhere.submit(run_concurrently, tasks, mode=dask, chunksize=1, total_timeout=60)
+        sample_tasks.wait_for_file(started)
+        assert not run.done()
+        small_cluster.scale(2)
+
+        assert ["done", "now"] == run.result()
+
+
+@needs_dask
+def test_two_executors_share_a_client(small_cluster: Any, tmp_path: Path) -> None:
+    """When one is done with it, the other still hears of its own tasks while they run."""
+    import distributed
+
+    go = tmp_path / "go"
+    with (
+        distributed.Client(small_cluster, set_as_default=False) as client,
+        DaskExecutor(client) as stays,
+    ):
+        with DaskExecutor(client) as goes:
+            for one in (goes, stays, goes):
+                assert [1] == run_concurrently([Task(sample_tasks.give, 1)], mode=one)
+        slow = Task(sample_tasks.wait_for_file, str(go), 2)
+        with iter_concurrently([slow], mode=stays, total_timeout=60) as run:
+            wait_until(lambda: any("in wait_for_file" in str(one.stack) for one in run.stacks()))
+            go.touch()
+            assert [2] == list(run)
+        assert "running" == client.status
+
+
+@needs_dask
+@pytest.mark.parametrize("within_reach", [True, False])
+def test_large_data_go_straight_to_workers_within_reach(
+    small_cluster: Any, within_reach: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """And by way of the scheduler to those that only it can talk to."""
+    import numpy as np
+    from distributed import Client
+
+    ways: list[Any] = []
+    scatter = Client.scatter
+
+    def noting(self: Any, lot: Any, **options: Any) -> Any:
+        ways.append(options["direct"])
+        return scatter(self, lot, **options)
+
+    module = importlib.import_module("concurkit.executors.cluster._dask")
+    monkeypatch.setattr(Client, "scatter", noting)
+    if not within_reach:
+        monkeypatch.setattr(module, "is_reached", lambda _: False)
+    data = np.arange(500_000.0)
+    with DaskExecutor(small_cluster) as dask:
+        sums = run_concurrently([Task(np.sum, data)] * 3, mode=dask, chunksize=1)
+
+    assert [float(data.sum())] * 3 == sums
+    assert [within_reach] == ways
+
+
+def test_what_is_within_reach() -> None:
+    """Somebody takes the connection; what is no address of a socket is not known to be."""
+    import socket
+
+    with socket.create_server(("127.0.0.1", 0)) as server:
+        address = f"tcp://127.0.0.1:{server.getsockname()[1]}"
+        assert _needs.is_reached(address)
+    assert not _needs.is_reached(address)
+
+
+@pytest.mark.parametrize("engine", ENGINES)
+def test_a_loop_goes_on_while_its_call_connects(
+    engine: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Whoever answers slowly keeps a thread waiting, not the caller's event loop."""
+    module = importlib.import_module(f"concurkit.executors.{engine}")
+    threads: list[int] = []
+
+    def connect(*_: object) -> None:
+        threads.append(threading.get_ident())
+        raise ModeUnavailableError("nobody there")
+
+    monkeypatch.setattr(module, "_connect", connect)
+    with pytest.raises(ModeUnavailableError, match="nobody there"):
+        anyio.run(lambda: aio.run_concurrently([Task(abs, 1)], mode=engine))
+
+    [thread] = threads
+    assert threading.get_ident() != thread
