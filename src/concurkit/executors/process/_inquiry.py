@@ -22,6 +22,10 @@ from ._ledger import Ledger
 _PATIENCE = 0.2
 _ANOTHER = 2.0
 
+# What faulthandler begins with. What stands before is the end of an earlier answer: that was read
+# when the task's own frames were there, and those of its callers may have come later.
+_BEGIN = "Stack (most recent call first):"
+
 # The lowest frame of ours, or what faulthandler writes in place of frames beyond the hundredth:
 # then all of the task's are there.
 _ALL = re.compile(
@@ -70,6 +74,7 @@ class Inquiry:
             self._asked = False
             self._answers += 1
             self._answer = (flight, stack)
+            self._signalled = None  # what the signal brought is of this moment, not of the next one
 
     def _dumped(self) -> str | None:
         """What faulthandler wrote, if it has; else have it write."""
@@ -81,8 +86,8 @@ class Inquiry:
                 self._ledger.clear_dump()
                 self._signalled = now if self._signal() else None
                 return None
-            text = self._ledger.dump()
-            if _ALL.search(text) is None:
+            _, begun, text = self._ledger.dump().rpartition(_BEGIN)
+            if not begun or _ALL.search(text) is None:
                 return None
             self._ledger.clear_dump()
         except ValueError:  # closed: the process is gone
