@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import threading
+from contextlib import suppress
 from typing import TYPE_CHECKING, Any
 from weakref import WeakKeyDictionary
 
@@ -45,7 +46,8 @@ class Rich:
         """Tell the task how far it is."""
         if self._task is None:
             self.begin()
-        elif self._task in self._progress.task_ids:  # the caller may remove it
+            return
+        with suppress(KeyError):  # the caller may remove it
             self._progress.update(self._task, completed=self._subject.count.ended, **self._now())
 
     def end(self, event: RunEnded) -> None:
@@ -53,14 +55,13 @@ class Rich:
         if self._task is None:
             return
         try:
-            self._finish(self._task)
+            with suppress(KeyError):
+                self._finish(self._task)
         finally:
             _stop(self._progress)
 
     def _finish(self, task: TaskID) -> None:
         progress, total = self._progress, self._subject.count.total
-        if task not in progress.task_ids:
-            return
         if self._subject.inside:
             progress.remove_task(task)
         else:
