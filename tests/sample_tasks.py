@@ -633,6 +633,19 @@ async def ignore_cancelling(release: threading.Event) -> None:
         time.sleep(0.001)
 
 
+async def fail_when_cancelled(within: bool) -> None:
+    """Wait until cancelled, alone or *within* a task group; then raise, as cleanup can."""
+    import anyio
+
+    if within:
+        async with anyio.create_task_group() as group:
+            group.start_soon(fail_when_cancelled, False)
+    try:
+        await anyio.sleep_forever()
+    finally:
+        raise RuntimeError("cleanup failed")
+
+
 def die_or_give(how: str | None, value: Any, seconds: float = 0.0) -> Any:
     """Take so many seconds, then die in that way, or give *value* back."""
     if seconds:

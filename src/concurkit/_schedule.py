@@ -505,9 +505,10 @@ class Schedule:
         if how is None:  # nobody stopped it
             return lost, True
         if flight.stopping:
-            return self._reason(), False
+            return _because(lost, self._reason()), False
         if flight.overdue == position and timeout is not None:
-            return TaskTimeoutError(f"the task ran longer than its timeout of {timeout:g} s"), True
+            late = TaskTimeoutError(f"the task ran longer than its timeout of {timeout:g} s")
+            return _because(lost, late), True
         return lost, True
 
     def _may_recall(self, flight: _Flight) -> bool:
@@ -543,6 +544,13 @@ class Schedule:
         if not flight.recalled:
             flight.recalled = True
             self._questions.append(Recall(flight.batch.number, unbegun=False))
+
+
+def _because(lost: BaseException, error: BaseException) -> BaseException:
+    """*error*, caused by what the task raised as it was stopped, if it did."""
+    if lost.__cause__ is not None:
+        error.__cause__ = lost.__cause__
+    return error
 
 
 def _span(report: Report, position: int, now: float) -> tuple[float, float]:

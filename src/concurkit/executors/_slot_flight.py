@@ -50,6 +50,7 @@ class SlotFlight:
         self.stopped = False  # its slot's scope was cancelled
         self._scope: anyio.CancelScope | None = None  # of the slot, while it runs here
         self._how: Stopped = "cancelled"
+        self._cause: BaseException | None = None
         self._awaited: Any = None  # the coroutine that last waited
         self._helper: ThreadFlight | None = None  # the sync task that runs in a thread
 
@@ -95,8 +96,13 @@ class SlotFlight:
                     if error is not None:
                         progress.failures.append((len(values), error))
             except BaseException as error:
-                if self.stopped or waited[-1] is None:
+                if waited[-1] is None:
                     raise
+                if self.stopped:
+                    if isinstance(error, anyio.get_cancelled_exc_class()):
+                        raise  # the scope's own, which ends there
+                    self._cause = error  # it failed as it was being cancelled
+                    break
                 self.disturbed |= _forget_cancellation()
                 progress.failures.append((len(values), error))
                 value = None
@@ -199,6 +205,7 @@ class SlotFlight:
         if self.stopped:
             if len(progress.values) < progress.todo.kept:
                 report.lost = TaskCancelledError("the task was cancelled")
+                report.lost.__cause__, self._cause = self._cause, None
                 report.how = self._how
         return report
 
