@@ -352,3 +352,22 @@ def test_modules_that_others_find_are_not_sent_to_them() -> None:
     hidden = [name for name in list(sys.modules) if not _modules.findable(name)]
 
     assert {"__main__", "__mp_main__"} == {"__mp_main__", *hidden}
+
+
+def test_a_traceback_shows_the_line_of_a_function_that_travelled_by_value(
+    warm_processes: ProcessExecutor,
+) -> None:
+    """Its file and what is written there, also of a function inside it."""
+
+    def outer(number: int) -> float:
+        def inner() -> float:
+            return 1 / number
+
+        return inner()
+
+    with pytest.raises(ZeroDivisionError) as caught:
+        run_concurrently([lambda: outer(0)], mode=warm_processes)
+
+    trace = str(caught.value.__cause__)
+    assert f'File "{__file__}", line {outer.__code__.co_firstlineno + 2}, in inner' in trace
+    assert "return 1 / number\n" in trace

@@ -1,8 +1,8 @@
 """What plain pickle would look up by a name that other processes don't have, pickled by value.
 
 cloudpickle does the work. What is added here: classes of the caller's come home as they were,
-functions under `functools.lru_cache` travel, and so does what is of a module that only this
-process can find, as pytest and plugin loaders make them.
+functions know the file that they are of, those under `functools.lru_cache` travel, and so does
+what is of a module that only this process can find, as pytest and plugin loaders make them.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ import uuid
 import weakref
 from collections.abc import Callable
 from contextvars import ContextVar
-from types import FunctionType
+from types import CodeType, FunctionType
 from typing import Any
 
 import cloudpickle
@@ -40,6 +40,8 @@ class _Pickler(cloudpickle.Pickler):  # type: ignore[misc]
             return reduced_variable(obj)
         if type(obj) is memoryview:
             return reduced_view(obj)
+        if type(obj) is CodeType:
+            return _code, (obj.co_filename, *self.dispatch_table[CodeType](obj))
         if isinstance(obj, CACHED) and not by_name(obj):
             return _cached, (obj.__wrapped__, obj.cache_parameters()), _noted(obj)
         if isinstance(obj, FunctionType | type) and not findable(obj.__module__):
@@ -70,6 +72,14 @@ def _send_by_value(module: str) -> None:
     """Tell cloudpickle that this module, which is loaded here, is not to be found elsewhere."""
     if module in sys.modules and module != "__main__":  # which it knows
         cloudpickle.register_pickle_by_value(sys.modules[module])
+
+
+# ---- functions ----------------------------------------------------------------------------------
+
+
+def _code(file: str, make: Callable[..., CodeType], args: tuple[Any, ...]) -> CodeType:
+    """Code that tracebacks show in its file; cloudpickle has "<dynamic-code>" there from 3.1 on."""
+    return make(*args).replace(co_filename=file)
 
 
 # ---- functools.lru_cache ------------------------------------------------------------------------
