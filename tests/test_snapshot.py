@@ -448,18 +448,21 @@ def test_a_slow_task_is_logged_once(call: Call, place: Place, gate: Gate, heard:
         Task(sample_tasks.note_and_wait_for_file, *gate.paths),
         Task(sample_tasks.nothing),
     ]
-    after = 0.05
+    # Of another's processes nobody sees when they begin: the way there counts as the task's time.
+    unseen = place.mode == "process" and is_blind(place)
+    after = 0.5 if unseen else 0.05
     outcomes = call(tasks, mode=place.where, warn_after=after, on_error="collect")
 
     assert [None, "done", None] == [one.value for one in outcomes]
     logged = [record.running.index for record in heard.records]  # type: ignore[attr-defined]
-    assert {1} <= set(logged) <= {one.index for one in outcomes if one.duration >= after}
+    slow = {one.index for one in outcomes if one.duration >= after}
+    assert {1} <= set(logged) <= (slow | {1} if unseen else slow)
     assert len(logged) == len(set(logged))
     record = heard.records[logged.index(1)]
     running = record.running  # type: ignore[attr-defined]
     assert logging.WARNING == record.levelno
     assert (1, 1) == (running.index, running.attempt)
-    assert running.seconds >= 0.05
+    assert running.seconds >= after
     message = record.getMessage()
     assert message.startswith("task 1 note_and_wait_for_file('/")
     assert "has run for " in message
