@@ -110,7 +110,7 @@ def test_an_overdue_task_is_tried_again(cluster: Any, tmp_path: Path) -> None:
     path = tmp_path / "started"
     task = Task(sample_tasks.misbehave_once, str(path), "hang")
 
-    [outcome] = run_concurrently([task], mode=cluster, timeout=0.5, retry=2, on_error="collect")
+    [outcome] = run_concurrently([task], mode=cluster, timeout=2, retry=2, on_error="collect")
 
     assert (Success, 2) == (type(outcome), outcome.attempts)
 

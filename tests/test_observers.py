@@ -189,7 +189,7 @@ def test_a_task_that_is_overdue_takes_its_worker_along(mode: str, tmp_path: Path
     tasks = [Task(task, release), *Task.map(sample_tasks.give, range(3))]
 
     outcomes = run_concurrently(
-        tasks, mode=mode, max_workers=1, timeout=0.3, on_error="collect", observers=[told]
+        tasks, mode=mode, max_workers=1, timeout=1.0, on_error="collect", observers=[told]
     )
 
     if release is not None:
@@ -210,7 +210,7 @@ def test_a_timeout_that_is_tried_again_is_told(tmp_path: Path) -> None:
     [value] = run_concurrently(
         [Task(sample_tasks.wait_at_first, path, str(release))],
         mode="thread",
-        timeout=0.2,
+        timeout=1.0,
         retry=AT_ONCE,
         observers=[told],
     )
@@ -526,7 +526,10 @@ def test_an_observer_may_ask_how_far_the_run_is_and_cancel_it() -> None:
 
     told = Told(look)
     run = iter_concurrently(
-        Task.map(sample_tasks.give, iter(range(1_000))), mode="thread", observers=[told]
+        Task.map(sample_tasks.give, iter(range(1_000))),
+        mode="thread",
+        max_workers=1,
+        observers=[told],
     )
 
     with pytest.raises(TaskCancelledError):

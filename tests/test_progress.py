@@ -236,6 +236,7 @@ def test_a_short_run_is_one_line_in_a_log_and_none_inside_a_task(
     log: Terminal, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(_lines, "PERIOD", 60)
+    monkeypatch.setattr(_show.Subject, "elapsed", 0.0)
     outer = Run(observer_for("outer"), 1)
     inner = Run(observer_for("inner"), 1, inside=outer)
     inner.close()

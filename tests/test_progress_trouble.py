@@ -61,8 +61,9 @@ def test_an_error_in_drawing_is_logged_once_and_harms_nobody(
     monkeypatch.setattr(_lines, "line", broken)
     with caplog.at_level(logging.ERROR, "concurkit"):
         run = Run(observer_for(True), 10)
-        [thread] = drawing()
-        thread.join(timeout=20)
+        for thread in drawing():  # it may have ended already
+            thread.join(timeout=20)
+        assert drawing() == []
         run.end(0)
         run.close()
 
@@ -126,10 +127,10 @@ def test_it_costs_less_than_a_hundredth_at_100_000_tasks_a_second(terminal: Term
     took = []
     for _ in range(3):
         run = Run(observer_for(True), 100_000)
-        start = time.perf_counter()
+        start = time.process_time()  # all threads', and none of what else the machine does
         for first in range(0, 100_000, 500):
             run.end_batch(range(first, first + 500))
-        took.append(time.perf_counter() - start)
+        took.append(time.process_time() - start)
         run.close()
 
     assert min(took) < 0.01

@@ -15,6 +15,7 @@ import time
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
+from itertools import count
 from pathlib import Path
 from textwrap import dedent
 from typing import Any
@@ -86,6 +87,12 @@ class Gate:
         self.go.touch()
 
 
+@pytest.fixture
+def patient(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A worker may take longer to answer, as on a busy machine: it is the answer that counts."""
+    monkeypatch.setattr("concurkit._stacks.PATIENCE", 20.0)
+
+
 def functions(stack: str | None) -> list[str]:
     """The functions of a stack, the most recent call first."""
     assert stack is not None
@@ -106,17 +113,29 @@ def is_blind(place: Place) -> bool:
 # ---- in every mode -------------------------------------------------------------------------------
 
 
+def told_in(function: str | None, run: Run[Any]) -> tuple[Running, float]:
+    """What `stacks` says of the one task once it is in *function*, and how long that answer took.
+
+    The answer is kept: a next one might not come in time. Without a function the first one is.
+    """
+
+    def ask() -> tuple[Running, float] | None:
+        began = time.monotonic()
+        [one] = run.stacks()
+        took = time.monotonic() - began
+        there = function is None or function in functions(one.stack or "")
+        return (one, took) if there else None
+
+    return wait_until(ask)
+
+
 def check_stuck(where: Any, gate: Gate, *, blind: bool) -> None:
     """The one task of a run on *where* that is stuck is told, with its stack."""
     tasks = [Task(sample_tasks.note_and_wait_for_file, *gate.paths).named("the wait")]
     with iter_concurrently(tasks, mode=where) as run, read_elsewhere(run, gate) as values:
         wait_until(gate.started.exists)
         [before] = wait_until(run.snapshot)
-        if not blind:
-            wait_until(lambda: "wait_for_file" in doing(run))
-        began = time.monotonic()
-        [after] = run.stacks()
-        took = time.monotonic() - began
+        after, took = told_in(None if blind else "wait_for_file", run)
 
     assert ["done"] == values
     assert [] == run.snapshot() == run.stacks()
@@ -158,8 +177,8 @@ def test_a_coroutine_tells_where_it_waits(kind: str, gate: Gate) -> None:
         read_elsewhere(run, gate) as values,
     ):
         wait_until(gate.started.exists)
-        wait_until(lambda: "_file_is_there" in doing(run))
-        [one] = run.stacks()
+        wait_until(run.snapshot)
+        one, _ = told_in("_file_is_there", run)
 
     assert ["done"] == values
     found = functions(one.stack)
@@ -204,7 +223,7 @@ def test_a_coroutine_that_blocks_its_loop(gate: Gate) -> None:
     tasks = [Task(sample_tasks.note_and_block_the_loop, *gate.paths)]
     with iter_concurrently(tasks, mode="async") as run, read_elsewhere(run, gate):
         wait_until(gate.started.exists)
-        [one] = run.stacks()
+        [one] = wait_until(run.stacks)
 
     assert ["note_and_wait_for_file", "note_and_block_the_loop"] == functions(one.stack)[-2:]
 
@@ -230,7 +249,7 @@ def test_what_waits_behind(kind: str, gate: Gate) -> None:
         read_elsewhere(run, gate) as values,
     ):
         wait_until(gate.started.exists)
-        [one] = run.snapshot()
+        [one] = wait_until(run.snapshot)
 
     assert 4 == len(values)
     assert (1, 2) == (one.index, one.behind)
@@ -240,7 +259,7 @@ def test_which_attempt(gate: Gate) -> None:
     tasks = [Task(sample_tasks.fail_first_and_wait, *gate.paths)]
     with iter_concurrently(tasks, mode="thread", retry=3) as run, read_elsewhere(run, gate):
         wait_until(gate.started.exists)
-        [one] = run.snapshot()
+        [one] = wait_until(run.snapshot)
 
     assert 2 == one.attempt
 
@@ -255,7 +274,7 @@ def test_a_tiny_task_that_is_stuck_after_all(gate: Gate) -> None:
         read_elsewhere(run, gate) as values,
     ):
         wait_until(gate.started.exists)
-        [one] = run.snapshot()
+        [one] = wait_until(run.snapshot)
 
     assert 300 == len(values)
     assert one.index <= stuck <= one.index + one.unsure
@@ -284,7 +303,7 @@ def test_arguments_are_short_and_never_an_error() -> None:
     tasks = [Task(wait, *bad, "x" * 1000, key=list(range(1000)), more=["y" * 50] * 9)]
     with iter_concurrently(tasks, mode="thread") as run:
         assert started.wait(10)
-        [one] = run.snapshot()
+        [one] = wait_until(run.snapshot)
         go.set()
 
     assert one.arguments.startswith("<Unshowable")
@@ -318,6 +337,7 @@ def test_before_the_first_result_is_asked_for() -> None:
 
 
 @POSIX
+@pytest.mark.usefixtures("patient")
 def test_c_code_that_holds_the_gil() -> None:
     """No thread of the worker's can answer, so a signal does; twice, and two who ask at once."""
     tasks = [Task(sample_tasks.search_for_ever)]
@@ -371,30 +391,32 @@ def test_an_answer_that_comes_too_late_is_no_last_word() -> None:
 
 
 @POSIX
-def test_a_process_that_stands_still_gives_no_answer(tmp_path: Path) -> None:
+def test_a_process_that_stands_still_gives_no_answer(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     """Whoever asks waits a second, no longer."""
+    ticks = count(0, 0.01)  # the clock of whoever asks
     path = tmp_path / "pid"
     tasks = [Task(sample_tasks.tell_pid_and_wait, str(path))]
     with iter_concurrently(tasks, mode="process", max_workers=1) as run:
         pid = int(wait_until(lambda: path.exists() and path.read_text()))
         os.kill(pid, signal.SIGSTOP)
         wait_until(lambda: psutil.Process(pid).status() == psutil.STATUS_STOPPED)
+        monkeypatch.setattr("concurkit._stacks.clock", lambda: next(ticks))
         try:
-            began = time.monotonic()
             [one] = run.stacks()
-            took = time.monotonic() - began
         finally:
             os.kill(pid, signal.SIGCONT)
 
     assert "no answer" == one.stack
-    assert 0.9 < took < 2
+    assert 0.9 < next(ticks) < 1.1
 
 
 # ---- warn_after ----------------------------------------------------------------------------------
 
 
 class Heard(logging.Handler):
-    """Opens a gate when it hears a warning."""
+    """Opens a gate when it hears a warning of the task that waits for that."""
 
     def __init__(self, gate: Gate) -> None:
         super().__init__(logging.WARNING)
@@ -403,7 +425,9 @@ class Heard(logging.Handler):
 
     def emit(self, record: logging.LogRecord) -> None:
         self.records.append(record)
-        self.gate.open()
+        running = getattr(record, "running", None)
+        if running is None or running.name != "nothing":  # that may take long on a busy machine
+            self.gate.open()
 
 
 @pytest.fixture
@@ -416,6 +440,7 @@ def heard(gate: Gate) -> Iterator[Heard]:
     logger.removeHandler(handler)
 
 
+@pytest.mark.usefixtures("patient")
 def test_a_slow_task_is_logged_once(call: Call, place: Place, gate: Gate, heard: Heard) -> None:
     """With its stack; those that are quick are not."""
     tasks = [
@@ -423,18 +448,21 @@ def test_a_slow_task_is_logged_once(call: Call, place: Place, gate: Gate, heard:
         Task(sample_tasks.note_and_wait_for_file, *gate.paths),
         Task(sample_tasks.nothing),
     ]
-    after = 0.05
+    # Of another's processes nobody sees when they begin: the way there counts as the task's time.
+    unseen = place.mode == "process" and is_blind(place)
+    after = 0.5 if unseen else 0.05
     outcomes = call(tasks, mode=place.where, warn_after=after, on_error="collect")
 
     assert [None, "done", None] == [one.value for one in outcomes]
     logged = [record.running.index for record in heard.records]  # type: ignore[attr-defined]
-    assert {1} <= set(logged) <= {one.index for one in outcomes if one.duration >= after}
+    slow = {one.index for one in outcomes if one.duration >= after}
+    assert {1} <= set(logged) <= (slow | {1} if unseen else slow)
     assert len(logged) == len(set(logged))
     record = heard.records[logged.index(1)]
     running = record.running  # type: ignore[attr-defined]
     assert logging.WARNING == record.levelno
     assert (1, 1) == (running.index, running.attempt)
-    assert running.seconds >= 0.05
+    assert running.seconds >= after
     message = record.getMessage()
     assert message.startswith("task 1 note_and_wait_for_file('/")
     assert "has run for " in message
@@ -455,7 +483,7 @@ def test_a_slow_task_is_logged_in_new_workers(mode: str, gate: Gate, heard: Hear
 def test_a_tiny_task_that_is_slow_after_all(gate: Gate, heard: Heard) -> None:
     """Its own time counts, not that of the hundreds before it; it is said how sure its name is."""
     tasks = Task.map(sample_tasks.wait_at, range(300), [150] * 300, [gate.paths] * 300)
-    run_concurrently(tasks, mode="process", max_workers=1, chunksize=100, warn_after=0.4)
+    run_concurrently(tasks, mode="process", max_workers=1, chunksize=100, warn_after=1)
 
     [record] = heard.records
     running = record.running  # type: ignore[attr-defined]
@@ -558,25 +586,38 @@ def program(how: str, gate: Gate, debug: str) -> Iterator[subprocess.Popen[str]]
             process.kill()
 
 
+def tells_where_it_waits(process: subprocess.Popen[str]) -> bool:
+    """Whether the program tells, when it is asked, where its one task waits; else ask again."""
+    process.send_signal(signal.SIGUSR1)
+    while not next_line(process).startswith("concurkit: 1 run under way"):
+        pass
+    head = next_line(process)
+    if head.endswith(" 0 running\n"):  # a task may have started a moment before its run notes it
+        return False
+    assert "a run: 0 of 1 tasks ended, 0 of them failed, 1 running\n" == head
+    call = next_line(process)
+    assert re.match(r"- task 0 wait(_on_loop)?\('/.*'\) · .* s on .*, attempt 1\n", call)
+    while " in wait" not in (frame := next_line(process)):
+        if "no answer" in frame:  # the machine is busy
+            return False
+    return True
+
+
+def next_line(process: subprocess.Popen[str]) -> str:
+    """The next line of what the program tells."""
+    assert process.stderr is not None
+    line = process.stderr.readline()
+    assert line, "the program has ended"
+    return line
+
+
 @POSIX
 @pytest.mark.parametrize("how", ["serial", "process", "async", "asyncio", "trio", "stream"])
 def test_the_signal_prints_what_runs(how: str, gate: Gate) -> None:
     """As often as it comes, while the main thread waits; the program goes on."""
     with program(how, gate, "1") as process:
-        assert process.stderr is not None
         for _ in range(2):
-            head = "none yet"
-            # A task may say that it has started a moment before its run notes that.
-            while not head.endswith(" 1 running\n"):
-                process.send_signal(signal.SIGUSR1)
-                while not process.stderr.readline().startswith("concurkit: 1 run under way"):
-                    pass
-                head = process.stderr.readline()
-            assert "a run: 0 of 1 tasks ended, 0 of them failed, 1 running\n" == head
-            line = process.stderr.readline()
-            assert re.match(r"- task 0 wait(_on_loop)?\('/.*'\) · .* s on .*, attempt 1\n", line)
-            while " in wait" not in process.stderr.readline():
-                pass
+            wait_until(lambda: tells_where_it_waits(process))
         gate.open()
         out, _ = process.communicate(timeout=30)
 

@@ -16,6 +16,7 @@ from typing import Any
 
 import psutil  # type: ignore[import-untyped, unused-ignore]
 import pytest
+from waiting import wait_until
 
 HERE = Path(__file__).parent
 BROWSERS = ("chromium", "chromium-browser", "google-chrome")
@@ -40,8 +41,7 @@ def seen(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Any]:
         check=False,
     )
     assert 0 == done.returncode, done.stderr
-    assert [] == os.listdir(temporary)
-    assert [] == running_in(temporary)
+    wait_until(lambda: not os.listdir(temporary) and not running_in(temporary))
     found = json.loads(done.stdout)
     assert isinstance(found, dict)
     return found
