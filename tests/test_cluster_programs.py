@@ -31,9 +31,6 @@ needs_ray = pytest.mark.skipif("ray" not in ENGINES, reason="needs ray")
 # Ray takes 127.0.0.1 for a name of the machine's other address, but this one for loopback.
 RAY_HOST = "127.0.0.2"
 
-# What a second is allowed to take on a machine that is busy with other things.
-SECOND = 1.0 + 1.0
-
 
 @pytest.fixture(autouse=True)
 def home(monkeypatch: pytest.MonkeyPatch, temp_home: Path) -> Iterator[Path]:
@@ -148,7 +145,7 @@ def test_ctrl_c(tmp_path: Path) -> None:
 
     assert "KeyboardInterrupt: interrupted: 0 done, 2 running, 7 not started" in err
     assert 1 == err.count("Traceback")
-    assert float(out) - pressed < SECOND
+    assert float(out) - pressed < 1.0 + 0.5
 
 
 # ---- a scheduler of Dask's, and workers that are programs of their own --------------------------
