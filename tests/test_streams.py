@@ -1567,8 +1567,8 @@ def test_total_timeout_with_collect(stream: Stream, mode: str, endless: bool) ->
 
 def test_total_timeout_counts_from_the_beginning(stream: Stream) -> None:
     """Not from the call."""
-    run = stream([gives(1)], mode="thread", total_timeout=0.5)
-    time.sleep(0.6)
+    run = stream([gives(1)], mode="thread", total_timeout=1.0)
+    time.sleep(1.1)
 
     assert [1] == everything(run)
 
