@@ -234,25 +234,6 @@ def append_later_or_fail(seconds: float, path: str, number: int) -> None:
     append_later(seconds, path, number)
 
 
-def append_and(path: str, word: object, ending: str, slow: float) -> None:
-    """Add a line to a file, then return, raise, sleep for *slow* seconds, or die in that way."""
-    append(path, word)
-    if ending == "raises":
-        raise ValueError(word)
-    if ending == "takes too long":
-        time.sleep(slow)
-    elif ending != "returns":
-        DEATHS[ending]()
-
-
-async def append_and_async(path: str, word: object, ending: str, slow: float) -> None:
-    """Do the same, but let the loop go on meanwhile."""
-    await turn()
-    append_and(path, word, ending, 0.0)
-    if ending == "takes too long":
-        await pause(slow)
-
-
 class FileEvent:
     """An event that other interpreters and processes can wait for: a file that comes to be."""
 
@@ -299,6 +280,27 @@ async def overstay_async(release: Release) -> None:
         if release is not None and release.is_set():
             return
         await pause(0.01)
+
+
+def append_and(path: str, word: object, ending: str, release: Release = None) -> None:
+    """Add a line to a file, then return, raise, overstay, or die in that way."""
+    append(path, word)
+    if ending == "raises":
+        raise ValueError(word)
+    if ending == "takes too long":
+        overstay(release)
+    elif ending != "returns":
+        DEATHS[ending]()
+
+
+async def append_and_async(path: str, word: object, ending: str, release: Release = None) -> None:
+    """Do the same, but let the loop go on meanwhile."""
+    await turn()
+    if ending == "takes too long":
+        append(path, word)
+        await overstay_async(release)
+    else:
+        append_and(path, word, ending)
 
 
 def note_and_overstay(path: str, release: Release) -> None:

@@ -216,7 +216,7 @@ def test_group_runs_all_and_raises_one_group_in_task_order(
     """One ExceptionGroup holds every failure in the order of the tasks."""
     path = tmp_path / "started"
     tasks = [
-        Task(sample_tasks.append_and, str(path), i, "raises" if i % 3 == 0 else "returns", 0)
+        Task(sample_tasks.append_and, str(path), i, "raises" if i % 3 == 0 else "returns")
         for i in range(10)
     ]
 
@@ -270,7 +270,7 @@ def test_outcomes_know_when_and_where(call: Call, mode: str) -> None:
     before = time.time()
 
     outcomes = call(
-        [Task(sample_tasks.sleep, 0.05), Task(sample_tasks.append_and, os.devnull, 1, "raises", 0)],
+        [Task(sample_tasks.sleep, 0.05), Task(sample_tasks.append_and, os.devnull, 1, "raises")],
         mode=mode,
         on_error="collect",
     )
