@@ -228,29 +228,10 @@ def append_later(seconds: float, path: str, word: object) -> None:
     append(path, word)
 
 
-def append_later_or_fail(path: str, number: int) -> None:
-    """As number 0, raise; as another, add a line to a file after a while."""
+def append_later_or_fail(seconds: float, path: str, number: int) -> None:
+    """As number 0, raise; as another, add a line to a file after *seconds*."""
     reciprocal(number)
-    append_later(0.02, path, number)
-
-
-def append_and(path: str, word: object, ending: str, slow: float) -> None:
-    """Add a line to a file, then return, raise, sleep for *slow* seconds, or die in that way."""
-    append(path, word)
-    if ending == "raises":
-        raise ValueError(word)
-    if ending == "takes too long":
-        time.sleep(slow)
-    elif ending != "returns":
-        DEATHS[ending]()
-
-
-async def append_and_async(path: str, word: object, ending: str, slow: float) -> None:
-    """Do the same, but let the loop go on meanwhile."""
-    await turn()
-    append_and(path, word, ending, 0.0)
-    if ending == "takes too long":
-        await pause(slow)
+    append_later(seconds, path, number)
 
 
 class FileEvent:
@@ -299,6 +280,27 @@ async def overstay_async(release: Release) -> None:
         if release is not None and release.is_set():
             return
         await pause(0.01)
+
+
+def append_and(path: str, word: object, ending: str, release: Release = None) -> None:
+    """Add a line to a file, then return, raise, overstay, or die in that way."""
+    append(path, word)
+    if ending == "raises":
+        raise ValueError(word)
+    if ending == "takes too long":
+        overstay(release)
+    elif ending != "returns":
+        DEATHS[ending]()
+
+
+async def append_and_async(path: str, word: object, ending: str, release: Release = None) -> None:
+    """Do the same, but let the loop go on meanwhile."""
+    await turn()
+    if ending == "takes too long":
+        append(path, word)
+        await overstay_async(release)
+    else:
+        append_and(path, word, ending)
 
 
 def note_and_overstay(path: str, release: Release) -> None:
@@ -407,6 +409,23 @@ def gated(place: str, number: int) -> int:
     else:
         append(f"{place}/ran", number)
     return number
+
+
+def gated_behind(place: str, number: int) -> int:
+    """As number 0, return; as another, wait at *place* for the file "go"; note later that it ran.
+
+    So none runs until the caller lets them, and few until what the caller did has come to pass.
+    """
+    if number:
+        wait_for_file(f"{place}/go")
+        append_later(0.05, f"{place}/ran", number)
+    return number
+
+
+def gated_behind_a_failure(place: str, number: int) -> int:
+    """The same, but number 0 raises."""
+    reciprocal(number)
+    return gated_behind(place, number)
 
 
 def tell_and_wait_for_file(started: str, path: str) -> str:
@@ -860,11 +879,11 @@ def fail_when_there(path: str, kind: type[BaseException], *args: Any) -> NoRetur
 
 
 def time_of_checks(count: int) -> float:
-    """How many seconds so many questions whether to stop take."""
-    start = time.perf_counter()
+    """How many seconds of its thread's own time so many questions whether to stop take."""
+    start = time.thread_time()
     for _ in range(count):
         check_cancelled()
-    return time.perf_counter() - start
+    return time.thread_time() - start
 
 
 # ---- what a worker does before its first task ---------------------------------------------------

@@ -26,8 +26,8 @@ ERRORS: dict[str, type[BaseException]] = {
 }
 OPTIONS: dict[str, Any] = {
     "mode": "process",
-    "max_workers": 8,  # those that hang need no processor
-    "timeout": 0.5,
+    "max_workers": 16,  # those that hang need no processor
+    "timeout": 1.0,
     "retry": Retry(attempts=ATTEMPTS, on=Exception, wait_initial=0.01, wait_jitter=0.01),
     "on_error": "collect",
 }

@@ -13,7 +13,7 @@ import time
 from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import Executor
-from contextlib import suppress
+from contextlib import contextmanager, suppress
 from contextvars import copy_context
 from dataclasses import dataclass
 from functools import partial
@@ -37,6 +37,7 @@ from concurkit import (
     Success,
     Task,
     ThreadExecutor,
+    _schedule,
 )
 from concurkit.exceptions import (
     ResultNotPicklableError,
@@ -48,8 +49,8 @@ from concurkit.exceptions import (
 # A timeout is kept within 100 ms; a machine that is busy with other things is given more.
 PROMISE = 0.1
 NOISE = 0.5
-# A task's time counts from when its worker takes it up, a moment before its first line runs.
-EARLY = 0.05
+# What one clock may be ahead of another when a moment is told by both.
+ROUNDING = 0.005
 
 
 EXECUTORS: dict[str, Callable[[], Executor]] = {
@@ -59,6 +60,29 @@ EXECUTORS: dict[str, Callable[[], Executor]] = {
     "async": lambda: AsyncExecutor(2),
     "interpreter": lambda: InterpreterExecutor(2),
 }
+
+
+@contextmanager
+def patient(mode: str, kind: str = "async") -> Iterator[None]:
+    """Coroutines that are cancelled have time to say so, on a busy machine too.
+
+    A loop that is held up for a moment would have them abandoned, which is right, and not meant.
+    """
+    with pytest.MonkeyPatch.context() as patch:
+        if (mode, kind) == ("async", "async"):
+            patch.setattr(_schedule, "_GRACE", 5.0)
+        yield
+
+
+@contextmanager
+def released_after(mode: str, place: Path) -> Iterator[sample_tasks.Release]:
+    """Lets tasks go that nothing can stop, when the run that left them is over."""
+    release = sample_tasks.release_for(mode, Path(tempfile.mkdtemp(dir=place)))
+    try:
+        yield release
+    finally:
+        if release is not None:
+            release.set()
 
 
 # ---- tasks of every kind, and what a plain for loop makes of them --------------------------------
@@ -317,13 +341,11 @@ DEATHS = {
 # Where a worker that dies under a task costs that task only, and an overdue one is killed.
 CAN_DIE = ("process", *ENGINES)
 
-OVERDUE = {
-    "serial": Fault(Task(sample_tasks.sleep, 0.8), TaskTimeoutError),
-    "thread": Fault(Task(sample_tasks.sleep, 0.8), TaskTimeoutError),
-    "process": Fault(Task(sample_tasks.sleep, 60), TaskTimeoutError),
-    "async": Fault(Task(sample_tasks.sleep_async, 60), TaskTimeoutError),
-    "interpreter": Fault(Task(sample_tasks.sleep, 0.8), TaskTimeoutError),
-} | dict.fromkeys(ENGINES, Fault(Task(sample_tasks.sleep, 60), TaskTimeoutError))
+# In these laws one example of three has a task over its time, which takes the time of a timeout:
+# long enough that no other task is over it, though its worker may import a loop's backend first.
+overdue_or_not = st.sampled_from([False, False, True])
+AMPLE = 0.6
+AMPLE_APART = 1.0
 
 
 @pytest.fixture(scope="module", params=[*MODES, *ENGINES])
@@ -354,27 +376,42 @@ def _own(mode: str, request: pytest.FixtureRequest) -> Iterator[Any]:
             yield executor
 
 
-def drawn_faults(data: st.DataObject, mode: str, *, overdue: bool) -> list[Fault]:
+def too_long(mode: str, release: sample_tasks.Release) -> Fault:
+    """A task that never ends in time."""
+    fn = sample_tasks.overstay_async if mode == "async" else sample_tasks.overstay
+    return Fault(Task(fn, release), TaskTimeoutError)
+
+
+def drawn_faults(data: st.DataObject, mode: str, overdue: Fault | None = None) -> list[Fault]:
     """Tasks with any faults that *mode* can carry; at most one is *overdue*."""
     known = FAULTS | (DEATHS if mode in CAN_DIE else {})
     names = data.draw(st.lists(st.sampled_from(sorted(known)), max_size=10))
     faults = [known[name] for name in names]
-    if overdue:
-        faults.insert(data.draw(st.integers(0, len(faults))), OVERDUE[mode])
+    if overdue is not None:
+        faults.insert(data.draw(st.integers(0, len(faults))), overdue)
     return faults
 
 
 @examples(6)
-@given(st.data(), shapes, chunksizes, st.booleans())
+@given(st.data(), shapes, chunksizes, overdue_or_not)
 def test_law_2_one_outcome_each(
-    call: Call, mode: str, own: Any, data: st.DataObject, shape: str, chunksize: Any, overdue: bool
+    call: Call,
+    mode: str,
+    own: Any,
+    tmp_path: Path,
+    data: st.DataObject,
+    shape: str,
+    chunksize: Any,
+    overdue: bool,
 ) -> None:
     """As many outcomes as tasks, each in its place, whatever becomes of the tasks."""
-    faults = drawn_faults(data, mode, overdue=overdue)
-    tasks = shaped(shape, [fault.task for fault in faults])
-    options = {"chunksize": chunksize, "timeout": 0.4 if overdue else None}
+    timeout = AMPLE_APART if mode in APART else AMPLE
+    options = {"chunksize": chunksize, "timeout": timeout if overdue else None}
+    with released_after(mode, tmp_path) as release, patient(mode):
+        faults = drawn_faults(data, mode, too_long(mode, release) if overdue else None)
+        tasks = shaped(shape, [fault.task for fault in faults])
 
-    result = call(tasks, mode=own, on_error="collect", **options)
+        result = call(tasks, mode=own, on_error="collect", **options)
 
     outcomes = list(result.values()) if shape == "mapping" else list(result)
     expected = [(i, fault.expected(mode)) for i, fault in enumerate(faults)]
@@ -391,7 +428,7 @@ def test_law_2_never_a_short_result(
     call: Call, mode: str, own: Any, data: st.DataObject, on_error: str
 ) -> None:
     """As many values as tasks, or an error."""
-    faults = drawn_faults(data, mode, overdue=False)
+    faults = drawn_faults(data, mode)
 
     end = outcome(lambda: call([fault.task for fault in faults], mode=own, on_error=on_error))
 
@@ -472,9 +509,15 @@ def test_law_3_never_too_many_drawn(
 
 
 @examples(6)
-@given(st.data(), chunksizes, st.booleans())
+@given(st.data(), chunksizes, overdue_or_not)
 def test_law_4_at_most_once(
-    call: Call, mode: str, own: Any, data: st.DataObject, chunksize: Any, overdue: bool
+    call: Call,
+    mode: str,
+    own: Any,
+    tmp_path: Path,
+    data: st.DataObject,
+    chunksize: Any,
+    overdue: bool,
 ) -> None:
     """No task starts twice, whatever it comes to; one that returned has started once."""
     deaths = sorted(sample_tasks.DEATHS) if mode in CAN_DIE else []
@@ -482,18 +525,17 @@ def test_law_4_at_most_once(
     endings = data.draw(st.lists(kinds, max_size=8))
     if overdue:
         endings.insert(data.draw(st.integers(0, len(endings))), "takes too long")
-    slow = 60 if mode in (*CAN_DIE, "async") else 0.6
+    fn = sample_tasks.append_and_async if mode == "async" else sample_tasks.append_and
     with tempfile.TemporaryDirectory() as home:
         path = f"{home}/started"
-        fn = sample_tasks.append_and_async if mode == "async" else sample_tasks.append_and
-
-        outcomes = call(
-            [Task(fn, path, i, ending, slow) for i, ending in enumerate(endings)],
-            mode=own,
-            chunksize=chunksize,
-            timeout=0.3,
-            on_error="collect",
-        )
+        with released_after(mode, tmp_path) as release, patient(mode):
+            outcomes = call(
+                [Task(fn, path, i, ending, release) for i, ending in enumerate(endings)],
+                mode=own,
+                chunksize=chunksize,
+                timeout=AMPLE,
+                on_error="collect",
+            )
 
         started = Counter(Path(path).read_text().split()) if endings else Counter()
     assert {str(i): 1 for i in range(len(endings))} == started
@@ -653,10 +695,16 @@ def test_law_7_time_is_kept(
     fn = sample_tasks.note_and_overstay if kind == "sync" else sample_tasks.note_and_overstay_async
     path = tmp_path / "started"
 
-    [failure] = call([Task(fn, str(path), release)], mode=own, timeout=timeout, on_error="collect")
+    with patient(mode, kind):
+        [failure] = call(
+            [Task(fn, str(path), release)], mode=own, timeout=timeout, on_error="collect"
+        )
 
-    took = time.monotonic() - float(path.read_text())
-    assert timeout - EARLY <= took <= timeout + PROMISE + NOISE
+    ended, noted = time.monotonic(), float(path.read_text())
+    # Its time counts from when its worker took it up, perhaps long before its first line ran.
+    held = max(0.0, noted - (failure.started - time.time() + time.monotonic()))
+    assert timeout - ROUNDING <= ended - noted + held
+    assert ended - noted <= timeout + PROMISE + NOISE
     assert timeout <= failure.duration <= timeout + PROMISE + NOISE
     assert (TaskTimeoutError, STOPPED[mode, kind]) == (type(failure.error), failure.stopped)
 
@@ -680,15 +728,17 @@ def test_law_7_time_is_kept_and_no_other_task_harmed(
 ) -> None:
     """Each task over its timeout fails, and every other gives its value."""
     fn = sample_tasks.linger if kind == "sync" else sample_tasks.linger_async
+    timeout = 0.6 if mode in APART else 0.4  # others must end in it, whatever they import first
 
-    outcomes = call(
-        Task.map(partial(fn, release), overdue),
-        mode=own,
-        max_workers=2,
-        timeout=0.25,
-        chunksize=chunksize,
-        on_error="collect",
-    )
+    with patient(mode, kind):
+        outcomes = call(
+            Task.map(partial(fn, release), overdue),
+            mode=own,
+            max_workers=2,
+            timeout=timeout,
+            chunksize=chunksize,
+            on_error="collect",
+        )
 
     assert [TaskTimeoutError if over else "in time" for over in overdue] == [
         one.value if isinstance(one, Success) else type(one.error) for one in outcomes
@@ -697,7 +747,17 @@ def test_law_7_time_is_kept_and_no_other_task_harmed(
         one.stopped for one in outcomes if isinstance(one, Failure)
     ]
     late = [one.duration for one in outcomes if isinstance(one, Failure)]
-    assert all(0.25 <= duration <= 0.25 + PROMISE + NOISE for duration in late)
+    assert all(timeout <= duration <= timeout + PROMISE + NOISE for duration in late)
+
+
+def test_law_7_a_task_starts_when_its_worker_takes_it_up(call: Call, mode: str, own: Any) -> None:
+    """Not when it was handed over, which may be together with the one before it."""
+    tasks = [Task(sample_tasks.sleep, 0.05), Task(sample_tasks.give, 1)]
+
+    first, second = call(tasks, mode=own, max_workers=1, chunksize=2, on_error="collect")
+
+    assert first.duration >= 0.05
+    assert second.started >= first.started + first.duration - 0.001
 
 
 # ---- 8. nothing outlives the run -----------------------------------------------------------------
@@ -735,7 +795,7 @@ def test_law_8_nothing_outlives_the_run_that_stops_its_tasks(
     before = Remains.now(temp_home)
     tasks = [Task(sample_tasks.overstay_async, None)] * 4
 
-    with pytest.raises(TaskTimeoutError):
+    with patient(mode), pytest.raises(TaskTimeoutError):
         call(tasks, mode=mode, max_workers=2, timeout=0.1)
 
     assert [] == Remains.now(temp_home) - before

@@ -7,6 +7,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Callable
 from concurrent.futures import Executor
+from pathlib import Path
 from typing import Any
 
 import anyio
@@ -108,16 +109,18 @@ def test_a_blocking_call_in_a_running_loop_works_and_warns(backend: str, mode: s
     assert [0, 1, 2] == anyio.run(main, backend=backend)
 
 
-def test_the_async_call_leaves_the_loop_free(mode: str) -> None:
+def test_the_async_call_leaves_the_loop_free(mode: str, tmp_path: Path) -> None:
     """While tasks block their workers, the caller's loop goes on."""
+    started, go = tmp_path / "started", tmp_path / "go"
+    wait = Task(sample_tasks.note_and_wait_for_file, str(started), str(go))
 
     async def main() -> int:
-        turns = 0
-        run = asyncio.ensure_future(
-            aio.run_concurrently([Task(sample_tasks.sleep, 0.1)] * 2, mode=mode)
-        )
+        turns = 0  # since a task has started
+        run = asyncio.ensure_future(aio.run_concurrently([wait] * 2, mode=mode))
         while not run.done():
-            turns += 1
+            turns += started.exists()
+            if turns == 5:
+                go.touch()
             await asyncio.sleep(0.005)
         await run
         return turns

@@ -361,7 +361,7 @@ def test_an_abandoned_thread_closes_its_value_when_it_comes_back(path: str) -> N
         Task.map(hang, range(2)),
         mode="thread",
         max_workers=1,
-        timeout=0.2,
+        timeout=1.0,
         on_error="collect",
     )
     assert isinstance(hung, Failure)

@@ -128,7 +128,7 @@ def test_a_task_that_could_not_be_stopped_in_time_is_given_up_alone(
     monkeypatch.setattr(ProcessFlight, "stop", lambda flight, position: None)
     path = str(tmp_path / "started")
     endings = ["returns", "returns", "takes too long", "returns"]
-    tasks = [Task(sample_tasks.append_and, path, i, end, 60.0) for i, end in enumerate(endings)]
+    tasks = [Task(sample_tasks.append_and, path, i, end) for i, end in enumerate(endings)]
 
     with ProcessExecutor(1) as processes:
         outcomes = run_concurrently(

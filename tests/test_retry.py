@@ -532,7 +532,7 @@ class TestRuns:
             for name in ("first", "other", "other", "other"):
                 yield Task(work, name)
 
-        policy = Retry(attempts=2, on=Busy, wait_initial=0.1, wait_jitter=0)
+        policy = Retry(attempts=2, on=Busy, wait_initial=1.0, wait_jitter=0)
         run_concurrently(tasks(), mode="thread", max_workers=1, retry=policy)
 
         assert ["first", "other", "other", "other", "first"] == order

@@ -268,7 +268,7 @@ def test_an_initializer_that_never_ends_holds_no_run_up(kind: str, cut: str, not
     release = threading.Event() if kind == "thread" else None
     letting_go = threading.Timer(12, release.set if release else int)
     letting_go.start()
-    seconds = 3.0 if kind == "process" else 0.5  # the process must have come to its initializer
+    seconds = 3.0 if kind == "process" else 1.5  # the process must have come to its initializer
     started = time.monotonic()
 
     with make(kind, initializer=wait, initargs=(str(noted), release)) as executor:
