@@ -15,6 +15,7 @@ from ._batch import Batch, Report, clock
 from ._current import enclosing
 from ._endings import Endings
 from ._orders import Block, Failed, Retried, Start, Terms
+from ._spans import span
 from ._task import shown
 from .exceptions import TaskCancelledError, WorkerCrashedError
 from .observers._events import (
@@ -190,12 +191,13 @@ class Watch:
         report, indices, epoch = block.report, block.indices, self._epoch
         failed = {position for position, _ in report.failures}
         ends: Sequence[float] = [epoch + end for end in report.ends[: len(indices)]]
-        first = 0
+        first, failed_duration = 0, 0.0
         if failed:
             returned = [at for at in range(len(indices)) if at not in failed]
             if not returned:
                 return
             first = returned[0]
+            failed_duration = sum(span(report, at, report.since)[1] for at in failed)
             indices = [indices[at] for at in returned]
             ends = [ends[at] for at in returned] if ends else ends
         self._forget(indices)
@@ -209,6 +211,7 @@ class Watch:
                 started=epoch + report.since,
                 duration=_duration(report),
                 ends=ends,
+                failed_duration=failed_duration,
             )
         )
 

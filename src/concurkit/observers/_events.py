@@ -119,6 +119,8 @@ class TasksEnded:
         started: when the first task of the batch started.
         duration: seconds that the batch took.
         ends: when each of them ended, where the run keeps times; else empty.
+        failed_duration: how much of `duration` went to tasks of the batch that failed, which are
+            told with their own.
     """
 
     run: int
@@ -129,6 +131,7 @@ class TasksEnded:
     started: float
     duration: float
     ends: Sequence[float] = ()
+    failed_duration: float = 0.0
 
 
 @final

@@ -32,7 +32,7 @@ class Metrics:
         self._duration = meter.create_histogram(
             "concurkit.task.duration",
             unit="s",
-            description="Seconds that an attempt took; for a batch of tiny tasks, their mean.",
+            description="Seconds that an attempt took; of a batch, the mean of those that returned.",
             explicit_bucket_boundaries_advisory=_SECONDS,
         )
         self._active = meter.create_up_down_counter(
@@ -86,7 +86,8 @@ class Metrics:
 
     def _batch_ended(self, event: TasksEnded, known: dict[str, Any]) -> None:
         if not (self._each and event.ends):
-            self._duration.record(event.duration / len(event.indices), known)
+            took = event.duration - event.failed_duration
+            self._duration.record(max(0.0, took) / len(event.indices), known)
             return
         since = event.started
         for until in event.ends:
