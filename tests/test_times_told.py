@@ -56,6 +56,10 @@ def test_a_failure_in_a_batch_has_times_of_its_own(mode: str, retry: Retry | Non
     slow = failed[0]
     assert slow.duration >= slow.error.args[0] - SLACK >= SLOW - SLACK
     assert abs(sum(one.duration for one in failed) - batch.failed_duration) < SLACK
+    assert [0, 2, 3] == list(batch.indices)
+    after = slow.started + slow.duration  # the one that returned next did not wait for itself
+    assert [batch.started, after, batch.ends[1]] == pytest.approx(batch.starts, abs=SLACK)
+    assert all(one <= other for one, other in zip(batch.starts, batch.ends, strict=True))
 
 
 def test_workers_are_busy_for_no_longer_than_the_run_takes() -> None:

@@ -189,8 +189,10 @@ class Watch:
 
     def _tasks_ended(self, block: Block, now: float) -> None:
         report, indices, epoch = block.report, block.indices, self._epoch
-        failed = {position for position, _ in report.failures}
-        ends: Sequence[float] = [epoch + end for end in report.ends[: len(indices)]]
+        failed = {at for at, _ in report.failures if at < len(indices)}
+        started = epoch + report.since
+        ends = [epoch + end for end in report.ends[: len(indices)]]
+        starts = [started, *ends[:-1]] if ends else ends
         first, failed_duration = 0, 0.0
         if failed:
             returned = [at for at in range(len(indices)) if at not in failed]
@@ -199,7 +201,9 @@ class Watch:
             first = returned[0]
             failed_duration = sum(span(report, at, report.since)[1] for at in failed)
             indices = [indices[at] for at in returned]
-            ends = [ends[at] for at in returned] if ends else ends
+            if ends:
+                starts = [starts[at] for at in returned]
+                ends = [ends[at] for at in returned]
         self._forget(indices)
         self._tell(
             TasksEnded(
@@ -208,8 +212,9 @@ class Watch:
                 indices=indices,
                 name=self._name(block.items[first]),
                 worker=report.worker,
-                started=epoch + report.since,
+                started=started,
                 duration=_duration(report),
+                starts=starts,
                 ends=ends,
                 failed_duration=failed_duration,
             )

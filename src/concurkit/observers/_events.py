@@ -118,7 +118,8 @@ class TasksEnded:
         worker: where they ran.
         started: when the first task of the batch started.
         duration: seconds that the batch took.
-        ends: when each of them ended, where the run keeps times; else empty.
+        starts: when each of them started, where the run keeps times; else empty.
+        ends: when each of them ended, likewise.
         failed_duration: how much of `duration` went to tasks of the batch that failed, which are
             told with their own.
     """
@@ -130,6 +131,7 @@ class TasksEnded:
     worker: str
     started: float
     duration: float
+    starts: Sequence[float] = ()
     ends: Sequence[float] = ()
     failed_duration: float = 0.0
 

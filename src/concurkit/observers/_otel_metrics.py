@@ -32,7 +32,7 @@ class Metrics:
         self._duration = meter.create_histogram(
             "concurkit.task.duration",
             unit="s",
-            description="Seconds that an attempt took; of a batch, the mean of those that returned.",
+            description="Seconds that an attempt took; of a batch, the mean of what returned.",
             explicit_bucket_boundaries_advisory=_SECONDS,
         )
         self._active = meter.create_up_down_counter(
@@ -89,7 +89,5 @@ class Metrics:
             took = event.duration - event.failed_duration
             self._duration.record(max(0.0, took) / len(event.indices), known)
             return
-        since = event.started
-        for until in event.ends:
+        for since, until in zip(event.starts, event.ends, strict=True):
             self._duration.record(max(0.0, until - since), known)
-            since = until

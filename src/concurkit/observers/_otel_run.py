@@ -69,10 +69,8 @@ class TracedRun:
 
     def each_ended(self, event: TasksEnded) -> None:
         """The tasks of a batch, each as a span."""
-        since = event.started
-        for index, until in zip(event.indices, event.ends, strict=True):
+        for index, since, until in zip(event.indices, event.starts, event.ends, strict=True):
             self._open(event.name, since, index, 1, event.worker).end(_ns(until))
-            since = until
 
     def worker_crashed(self, event: WorkerCrashed) -> None:
         """An event on the run's span: the task's has the error."""
