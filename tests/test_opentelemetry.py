@@ -662,3 +662,30 @@ def test_the_time_of_a_failed_task_in_a_batch_is_no_other_s(
     assert [4 if each_task else 2] == [len(found)]
     for one, after in pairwise(found):
         assert one.end_time <= after.start_time + SLACK * 1e9
+
+
+def test_a_task_that_is_cut_while_it_waits_has_one_span_for_each_attempt(
+    reader: InMemoryMetricReader,
+) -> None:
+    """And each counts once."""
+    provider = MeterProvider([reader])
+    retried = TaskRetried(
+        run=RUN,
+        at=2.0,
+        index=4,
+        name="work",
+        attempt=1,
+        worker="thread worker 1",
+        started=1.0,
+        duration=1.0,
+        error=OSError(),
+        wait=600.0,
+    )
+    cut = _ended(worker="", duration=0.0, error=OSError("cut"), waiting=True)
+    _tell(retried, cut, meter_provider=provider)
+    found = points(reader)
+    provider.shutdown()
+
+    assert 1 == len(named("work"))
+    assert [1] == [one.value for one in found["concurkit.task.failures"]]
+    assert [1] == [one.count for one in found["concurkit.task.duration"]]

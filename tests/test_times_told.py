@@ -4,17 +4,20 @@
 
 from __future__ import annotations
 
+import threading
 from itertools import pairwise
+from pathlib import Path
 from typing import Any
 
 import pytest
 from observed import SLACK, Told, check_grammar
-from sample_tasks import fail_slowly
+from sample_tasks import fail, fail_slowly
 
-from concurkit import Retry, Task, run_concurrently
+from concurkit import Retry, Task, iter_concurrently, run_concurrently
 from concurkit._batch import Report
 from concurkit._spans import span
 from concurkit.observers import Event, TaskEnded, TaskRetried, TasksEnded, Timeline
+from concurkit.observers._count import Count
 
 SLOW = 0.02
 AGAIN = Retry(attempts=2, on=OSError, wait_initial=0, wait_jitter=0)
@@ -127,6 +130,85 @@ def test_one_that_looks_at_times_is_enough() -> None:
     )
 
     assert 100 == len(counts.of(TasksEnded)[0].ends)
+
+
+# ---- each attempt is told once ------------------------------------------------------------------
+
+
+def cut_while_it_waits(mode: str, *observers: Any) -> Told:
+    """What is told of a run that is cancelled as soon as its task waits for its next attempt."""
+    told = Told(lambda event: run.cancel() if isinstance(event, TaskRetried) else None)
+    run = iter_concurrently(
+        [Task(fail, OSError)],
+        mode=mode,
+        chunksize=1,
+        retry=Retry(attempts=3, on=OSError, wait_initial=600),
+        on_error="collect",
+        observers=[*observers, told],
+    )
+    assert 1 == len(list(run))
+    check_grammar(told)
+    return told
+
+
+@pytest.mark.parametrize("mode", ["serial", "thread", "process", "async"])
+def test_a_task_that_is_cut_while_it_waits_is_told_as_no_attempt(mode: str) -> None:
+    told = cut_while_it_waits(mode)
+
+    [retried], [ended] = told.of(TaskRetried), told.of(TaskEnded)
+    assert (1, 1, True) == (retried.attempt, ended.attempts, ended.waiting)
+    assert ("", 0.0) == (ended.worker, ended.duration)
+
+
+def test_any_other_end_is_that_of_an_attempt() -> None:
+    """Of the last of several, or of the only one; a task that never started had none."""
+    told = Told()
+    run_concurrently(
+        [Task(fail, OSError), Task(fail, ValueError), Task(abs, -1)],
+        mode="serial",
+        retry=AGAIN,
+        on_error="collect",
+        observers=[told],
+    )
+
+    attempts = {one.index: (one.attempts, one.waiting) for one in told.of(TaskEnded)}
+    assert {0: (2, False), 1: (1, False)} == {index: attempts[index] for index in (0, 1)}
+
+
+def test_a_timeline_shows_no_attempt_that_never_was(tmp_path: Path) -> None:
+    timeline = Timeline()
+    cut_while_it_waits("thread", timeline)
+    summary = timeline.summary()
+
+    assert (1, 1, 0) == (summary.failed, summary.retried, summary.never_started)
+    assert [1] == [worker.tasks for worker in summary.workers]
+    assert ["retried"] == [slow.status for slow in summary.slowest]
+    timeline.save(tmp_path / "run.svg")
+    assert "worker unknown" not in (tmp_path / "run.svg").read_text()
+
+
+def test_a_task_that_reaches_no_worker_makes_none() -> None:
+    timeline = Timeline()
+    [failure] = run_concurrently(
+        [Task(print, threading.Lock())], mode="process", on_error="collect", observers=[timeline]
+    )
+    summary = timeline.summary()
+
+    assert ("", 1) == (failure.worker, failure.attempts)
+    assert (1, 0, 0.0) == (summary.failed, len(summary.workers), summary.overhead)
+    assert () == summary.slowest
+
+
+def test_progress_knows_that_it_was_in_no_batch() -> None:
+    """So it still says how many tasks run."""
+    count = Count(2, 2)
+    for event in cut_while_it_waits("serial").events:
+        count.take(event)
+
+    assert (1, 0) == (count.failed, count.running)
+
+
+# ---- shares -------------------------------------------------------------------------------------
 
 
 def test_a_task_that_was_lost_has_taken_until_now() -> None:

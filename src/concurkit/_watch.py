@@ -237,6 +237,7 @@ class Watch:
                 duration=failed.duration,
                 error=failed.error,
                 stopped=failed.stopped,
+                waiting=0 < failed.attempts == len(failed.earlier),
             )
         )
 

@@ -44,7 +44,7 @@ class Count:
                 self.failed += 1
             if event.index in self._alone:
                 self._alone.remove(event.index)
-            elif event.attempts:
+            elif event.attempts and not event.waiting:
                 self._batches = True
         elif isinstance(event, TaskStarted):
             self._alone.add(event.index)

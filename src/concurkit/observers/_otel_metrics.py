@@ -7,7 +7,16 @@ from typing import Any
 from opentelemetry import metrics
 
 from .._version import __version__
-from ._events import Event, RunEnded, RunStarted, TaskEnded, TaskRetried, TasksEnded, TaskStarted
+from ._events import (
+    Event,
+    RunEnded,
+    RunStarted,
+    TaskEnded,
+    TaskRetried,
+    TasksEnded,
+    TaskStarted,
+    attempt_of,
+)
 
 # Those of the API are meant for milliseconds.
 _SECONDS = (
@@ -79,7 +88,9 @@ class Metrics:
         if event.index in running:
             running.discard(event.index)
             self._active.add(-1, known)
-        if isinstance(event, TaskRetried) or event.attempts:
+        if isinstance(event, TaskEnded) and event.waiting:
+            return  # its last attempt was counted when that failed
+        if attempt_of(event):
             self._duration.record(event.duration, known)
         if event.error is not None:
             self._failures.add(1, {**known, "error.type": type(event.error).__qualname__})
