@@ -20,6 +20,7 @@ from hypothesis import given
 from timeline_events import (
     ZERO,
     again,
+    as_of,
     batch,
     begun,
     crash,
@@ -230,9 +231,9 @@ def test_the_picture_has_a_row_for_each_worker_and_a_look_for_each_end(tmp_path:
         ended(6, 6, 0.5, "thread worker 2"),
         begun(7, 7),
         crash(8, "thread worker 2"),
-        over(),
     ]  # fmt: skip
-    root = drawing(watched(everything), tmp_path)
+    with as_of(10):
+        root = drawing(watched(everything), tmp_path)
     looks = {rect.get("class") for rect in root.iter(f"{SVG}rect")}
     labels = [t.text for t in root.iter(f"{SVG}text") if t.get("class") == "label"]
 

@@ -201,6 +201,7 @@ class Recording:
     def run_ended(self, event: RunEnded) -> None:
         with self._lock:
             self._ended = Ended(event.at, error_text(event.error) if event.error else "")
+            self._unfinished.clear()  # what really ran was told; these came back, not started
 
     def so_far(self) -> Recorded:
         """A copy of all that is known now."""
