@@ -32,7 +32,8 @@ class Count:
     @property
     def running(self) -> int | None:
         """How many tasks run; None where batches are out, since a few would be left out."""
-        return None if self._batches else len(self._alone)
+        # A quick task may be handed out while another is still with its worker, to wait there.
+        return None if self._batches else min(len(self._alone), self._most)
 
     def take(self, event: Event) -> bool:
         """Count what *event* tells; False if it is not of a task."""
