@@ -117,7 +117,7 @@ def test_what_a_link_leads_to_is_replaced(tmp_path: Path) -> None:
 
 
 def test_a_folder_that_is_not_there_is_an_error(tmp_path: Path) -> None:
-    with pytest.raises(FileNotFoundError):
+    with pytest.raises(FileNotFoundError, match=r"run\.html"):
         Timeline().save(tmp_path / "nowhere" / "run.html")
 
 
@@ -320,3 +320,19 @@ def test_runs_at_the_same_time_share_an_axis() -> None:
     timeline = watched([*site(1), *inner(2), *site(3, at=100)])
 
     assert [[0, 1], [2]] == groups(timeline._pictures())
+
+
+def test_an_error_names_the_file_that_was_asked_for(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """As it was written, whatever files are made on the way."""
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "folder.svg").mkdir()
+    (tmp_path / "file").touch()
+
+    places = ["nowhere/run.html", "folder.svg", "file/run.json", "a" * 300 + ".svg"]
+    for place in places:
+        with pytest.raises(OSError, match=re.escape(repr(str(Path(place))))) as caught:
+            Timeline().save(place)
+        assert (str(Path(place)), None) == (caught.value.filename, caught.value.filename2)
+    assert ["file", "folder.svg"] == sorted(path.name for path in tmp_path.iterdir())
