@@ -1006,3 +1006,13 @@ def fail_as_told(kind: str) -> str:
 
 async def fail_as_told_async(kind: str) -> str:
     return fail_as_told(kind)
+
+
+def fail_slowly(number: int, those: Sequence[int], seconds: float) -> float:
+    """Take so many seconds, then fail if *number* is one of *those*; tells how many they were."""
+    begun = time.monotonic()
+    time.sleep(seconds)
+    took = time.monotonic() - begun
+    if number in those:
+        raise OSError(took)
+    return took

@@ -20,7 +20,9 @@ import pytest
 
 pytest.importorskip("opentelemetry.sdk", reason="OpenTelemetry's SDK is not installed here")
 
+import sample_tasks
 import traced_tasks
+from observed import SLACK
 from opentelemetry import baggage, context, trace
 from opentelemetry.sdk.metrics import MeterProvider
 from opentelemetry.sdk.metrics.export import InMemoryMetricReader
@@ -634,3 +636,57 @@ def test_a_prelude_that_fails_fails_no_task(caplog: pytest.LogCaptureFixture) ->
     assert [os.getpid()] == run_concurrently([os.getpid], mode="thread", observers=rude)
     assert "an observer has no prelude for its run" in caplog.text
     assert "the prelude of an observer failed" in caplog.text
+
+
+@pytest.mark.parametrize("each_task", [False, True])
+def test_the_time_of_a_failed_task_in_a_batch_is_no_other_s(
+    reader: InMemoryMetricReader, each_task: bool
+) -> None:
+    """Spans of tasks lie one after the other, and durations add up to what the batch took."""
+    provider = MeterProvider([reader])
+    run_concurrently(
+        Task.map(sample_tasks.fail_slowly, range(4), [(1, 3)] * 4, [0, 0.02, 0, 0.02]),
+        mode="serial",
+        chunksize=4,
+        on_error="collect",
+        observers=[observer(meter_provider=provider, each_task=each_task)],
+    )
+    [duration] = points(reader)["concurkit.task.duration"]
+    provider.shutdown()
+    [run] = named("concurkit run")
+
+    assert [4 if each_task else 3] == [duration.count]
+    shown = duration.sum if each_task else duration.sum + duration.min  # the mean of two
+    assert shown <= (run.end_time - run.start_time) / 1e9 + SLACK
+    found = [one for one in spans().values() if one.name == "fail_slowly"]
+    found.sort(key=lambda one: one.start_time)
+    assert [4 if each_task else 2] == [len(found)]
+    for one, after in pairwise(found):
+        assert one.end_time <= after.start_time + SLACK * 1e9
+
+
+def test_a_task_that_is_cut_while_it_waits_has_one_span_for_each_attempt(
+    reader: InMemoryMetricReader,
+) -> None:
+    """And each counts once."""
+    provider = MeterProvider([reader])
+    retried = TaskRetried(
+        run=RUN,
+        at=2.0,
+        index=4,
+        name="work",
+        attempt=1,
+        worker="thread worker 1",
+        started=1.0,
+        duration=1.0,
+        error=OSError(),
+        wait=600.0,
+    )
+    cut = _ended(worker="", duration=0.0, error=OSError("cut"), waiting=True)
+    _tell(retried, cut, meter_provider=provider)
+    found = points(reader)
+    provider.shutdown()
+
+    assert 1 == len(named("work"))
+    assert [1] == [one.value for one in found["concurkit.task.failures"]]
+    assert [1] == [one.count for one in found["concurkit.task.duration"]]

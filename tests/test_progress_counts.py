@@ -12,6 +12,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from shown_runs import Run
 
+from concurkit import Task, run_concurrently
 from concurkit.observers._count import Count, line, notes, span
 from concurkit.observers.progress import observer_for
 
@@ -153,3 +154,30 @@ def test_nothing_is_imported_before_it_is_used() -> None:
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
 
     assert done.stdout == "[]\n"
+
+
+def test_no_more_tasks_run_than_there_are_workers() -> None:
+    """Where tasks are quick, some are handed out ahead and wait behind others."""
+    recorder = Recorder()
+    run = Run(recorder, 4, max_workers=2)
+    run.start(0, 1, 2, 3)
+
+    running = [recorder.count.running]
+    for index in range(4):
+        run.end(index)
+        running.append(recorder.count.running)
+    assert running == [2, 2, 2, 1, 0]
+
+
+def test_what_a_run_hands_out_ahead_is_not_said_to_run() -> None:
+    class Looks(Recorder):
+        most = 0
+
+        def on_event(self, event: Any) -> None:
+            super().on_event(event)
+            self.most = max(self.most, self.count.running or 0)
+
+    looks = Looks()
+    tasks = Task.map(abs, range(300))
+    run_concurrently(tasks, mode="process", max_workers=2, chunksize=1, observers=[looks])
+    assert 0 < looks.most <= 2

@@ -20,6 +20,7 @@ from hypothesis import given
 from timeline_events import (
     ZERO,
     again,
+    as_of,
     batch,
     begun,
     crash,
@@ -116,7 +117,7 @@ def test_what_a_link_leads_to_is_replaced(tmp_path: Path) -> None:
 
 
 def test_a_folder_that_is_not_there_is_an_error(tmp_path: Path) -> None:
-    with pytest.raises(FileNotFoundError):
+    with pytest.raises(FileNotFoundError, match=r"run\.html"):
         Timeline().save(tmp_path / "nowhere" / "run.html")
 
 
@@ -230,9 +231,9 @@ def test_the_picture_has_a_row_for_each_worker_and_a_look_for_each_end(tmp_path:
         ended(6, 6, 0.5, "thread worker 2"),
         begun(7, 7),
         crash(8, "thread worker 2"),
-        over(),
     ]  # fmt: skip
-    root = drawing(watched(everything), tmp_path)
+    with as_of(10):
+        root = drawing(watched(everything), tmp_path)
     looks = {rect.get("class") for rect in root.iter(f"{SVG}rect")}
     labels = [t.text for t in root.iter(f"{SVG}text") if t.get("class") == "label"]
 
@@ -319,3 +320,19 @@ def test_runs_at_the_same_time_share_an_axis() -> None:
     timeline = watched([*site(1), *inner(2), *site(3, at=100)])
 
     assert [[0, 1], [2]] == groups(timeline._pictures())
+
+
+def test_an_error_names_the_file_that_was_asked_for(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """As it was written, whatever files are made on the way."""
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "folder.svg").mkdir()
+    (tmp_path / "file").touch()
+
+    places = ["nowhere/run.html", "folder.svg", "file/run.json", "a" * 300 + ".svg"]
+    for place in places:
+        with pytest.raises(OSError, match=re.escape(repr(str(Path(place))))) as caught:
+            Timeline().save(place)
+        assert (str(Path(place)), None) == (caught.value.filename, caught.value.filename2)
+    assert ["file", "folder.svg"] == sorted(path.name for path in tmp_path.iterdir())

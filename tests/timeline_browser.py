@@ -21,13 +21,13 @@ from typing import Any
 from playwright.sync_api import Browser, Page, sync_playwright
 from timeline_events import (
     again,
+    as_of,
     batch,
     begun,
     crash,
     ended,
     inner,
     many,
-    over,
     site,
     started,
     watched,
@@ -107,7 +107,7 @@ def opened(browser: Browser, path: Path, scheme: Any = "light") -> Iterator[Look
 def small(folder: Path) -> Path:
     """A run of which every moment is known."""
     path = folder / "small.html"
-    watched(
+    timeline = watched(
         [
             started(workers=3),
             again(0, 1, 1, "thread worker 1", name="fetch"),
@@ -118,9 +118,10 @@ def small(folder: Path) -> Path:
             ended(3, 7.5, 1, "thread worker 2", name="parse", stopped="killed", error=OSError("x")),
             crash(9, "thread worker 2"),
             begun(4, 4, "endless"),
-            over(at=10),
         ]
-    ).save(path)
+    )
+    with as_of(10):
+        timeline.save(path)
     return path
 
 

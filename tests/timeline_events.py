@@ -5,6 +5,9 @@ from __future__ import annotations
 import heapq
 import random
 from collections.abc import Iterable, Iterator
+from contextlib import AbstractContextManager
+from types import SimpleNamespace
+from unittest import mock
 
 from hypothesis import strategies as st
 
@@ -187,3 +190,9 @@ def history(drawn: list[tuple[str, int, float, float]]) -> list[Event]:
         else:
             found.append(begun(index, at))
     return found
+
+
+def as_of(at: float) -> AbstractContextManager[object]:
+    """A run that goes on is shown as it is so many seconds after zero."""
+    clock = SimpleNamespace(time=lambda: ZERO + at)
+    return mock.patch("concurkit.observers.timeline._timeline.time", clock)

@@ -39,6 +39,7 @@ from ._orders import (
 )
 from ._pace import Pace
 from ._rate import Rate
+from ._spans import span
 from ._waiting import Piece, Waiting
 from .exceptions import RunTimeoutError, TaskCancelledError, TaskTimeoutError
 
@@ -467,13 +468,13 @@ class Schedule:
                 self.tally.retried += 1
                 self._waiting.put_off(index, item, now + wait)
                 if self.terms.observed:
-                    since, took = _span(report, position, now)
+                    since, took = span(report, position, now)
                     attempt = self._attempts.number(index, returned=False) - 1
                     self.settled.append(
                         Retried(index, item, error, since, took, report.worker, how, attempt, wait)
                     )
                 return
-        since, took = _span(report, position, now)
+        since, took = span(report, position, now)
         earlier = self._attempts.earlier(index)
         attempts = len(earlier) + 1
         self.tally.failed += 1
@@ -551,11 +552,3 @@ def _because(lost: BaseException, error: BaseException) -> BaseException:
     if lost.__cause__ is not None:
         error.__cause__ = lost.__cause__
     return error
-
-
-def _span(report: Report, position: int, now: float) -> tuple[float, float]:
-    """When the task at *position* of a batch started, and how long it took."""
-    ends = report.ends
-    since = ends[position - 1] if 0 < position <= len(ends) else report.since
-    until = ends[position] if position < len(ends) else now
-    return since, max(0.0, until - since)

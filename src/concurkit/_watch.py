@@ -15,6 +15,7 @@ from ._batch import Batch, Report, clock
 from ._current import enclosing
 from ._endings import Endings
 from ._orders import Block, Failed, Retried, Start, Terms
+from ._spans import span
 from ._task import shown
 from .exceptions import TaskCancelledError, WorkerCrashedError
 from .observers._events import (
@@ -188,16 +189,21 @@ class Watch:
 
     def _tasks_ended(self, block: Block, now: float) -> None:
         report, indices, epoch = block.report, block.indices, self._epoch
-        failed = {position for position, _ in report.failures}
-        ends: Sequence[float] = [epoch + end for end in report.ends[: len(indices)]]
-        first = 0
+        failed = {at for at, _ in report.failures if at < len(indices)}
+        started = epoch + report.since
+        ends = [epoch + end for end in report.ends[: len(indices)]]
+        starts = [started, *ends[:-1]] if ends else ends
+        first, failed_duration = 0, 0.0
         if failed:
             returned = [at for at in range(len(indices)) if at not in failed]
             if not returned:
                 return
             first = returned[0]
+            failed_duration = sum(span(report, at, report.since)[1] for at in failed)
             indices = [indices[at] for at in returned]
-            ends = [ends[at] for at in returned] if ends else ends
+            if ends:
+                starts = [starts[at] for at in returned]
+                ends = [ends[at] for at in returned]
         self._forget(indices)
         self._tell(
             TasksEnded(
@@ -206,9 +212,11 @@ class Watch:
                 indices=indices,
                 name=self._name(block.items[first]),
                 worker=report.worker,
-                started=epoch + report.since,
+                started=started,
                 duration=_duration(report),
+                starts=starts,
                 ends=ends,
+                failed_duration=failed_duration,
             )
         )
 
@@ -229,6 +237,7 @@ class Watch:
                 duration=failed.duration,
                 error=failed.error,
                 stopped=failed.stopped,
+                waiting=0 < failed.attempts == len(failed.earlier),
             )
         )
 

@@ -32,7 +32,8 @@ class Count:
     @property
     def running(self) -> int | None:
         """How many tasks run; None where batches are out, since a few would be left out."""
-        return None if self._batches else len(self._alone)
+        # A quick task may be handed out while another is still with its worker, to wait there.
+        return None if self._batches else min(len(self._alone), self._most)
 
     def take(self, event: Event) -> bool:
         """Count what *event* tells; False if it is not of a task."""
@@ -44,7 +45,7 @@ class Count:
                 self.failed += 1
             if event.index in self._alone:
                 self._alone.remove(event.index)
-            elif event.attempts:
+            elif event.attempts and not event.waiting:
                 self._batches = True
         elif isinstance(event, TaskStarted):
             self._alone.add(event.index)

@@ -91,6 +91,8 @@ class TaskEnded:
         duration: seconds that it took.
         error: what it failed with; None if it returned.
         stopped: in which way it was stopped, if it was.
+        waiting: whether the run ended it while it waited for its next attempt. Then the last one
+            was told by `TaskRetried`, and this is of none: `worker` is empty, `duration` is 0.
     """
 
     run: int
@@ -103,6 +105,7 @@ class TaskEnded:
     duration: float
     error: BaseException | None = None
     stopped: Stopped | None = None
+    waiting: bool = False
 
 
 @final
@@ -118,7 +121,10 @@ class TasksEnded:
         worker: where they ran.
         started: when the first task of the batch started.
         duration: seconds that the batch took.
-        ends: when each of them ended, where the run keeps times; else empty.
+        starts: when each of them started, where the run keeps times; else empty.
+        ends: when each of them ended, likewise.
+        failed_duration: how much of `duration` went to tasks of the batch that failed, which are
+            told with their own.
     """
 
     run: int
@@ -128,7 +134,9 @@ class TasksEnded:
     worker: str
     started: float
     duration: float
+    starts: Sequence[float] = ()
     ends: Sequence[float] = ()
+    failed_duration: float = 0.0
 
 
 @final
@@ -161,6 +169,13 @@ class TaskRetried:
     error: BaseException
     wait: float
     stopped: Stopped | None = None
+
+
+def attempt_of(event: TaskEnded | TaskRetried) -> int:
+    """Which attempt an event tells of, from 1 up; 0 if it tells of none."""
+    if isinstance(event, TaskRetried):
+        return event.attempt
+    return 0 if event.waiting else event.attempts
 
 
 @final

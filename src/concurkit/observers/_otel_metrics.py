@@ -7,7 +7,16 @@ from typing import Any
 from opentelemetry import metrics
 
 from .._version import __version__
-from ._events import Event, RunEnded, RunStarted, TaskEnded, TaskRetried, TasksEnded, TaskStarted
+from ._events import (
+    Event,
+    RunEnded,
+    RunStarted,
+    TaskEnded,
+    TaskRetried,
+    TasksEnded,
+    TaskStarted,
+    attempt_of,
+)
 
 # Those of the API are meant for milliseconds.
 _SECONDS = (
@@ -32,7 +41,7 @@ class Metrics:
         self._duration = meter.create_histogram(
             "concurkit.task.duration",
             unit="s",
-            description="Seconds that an attempt took; for a batch of tiny tasks, their mean.",
+            description="Seconds that an attempt took; of a batch, the mean of what returned.",
             explicit_bucket_boundaries_advisory=_SECONDS,
         )
         self._active = meter.create_up_down_counter(
@@ -79,16 +88,17 @@ class Metrics:
         if event.index in running:
             running.discard(event.index)
             self._active.add(-1, known)
-        if isinstance(event, TaskRetried) or event.attempts:
+        if isinstance(event, TaskEnded) and event.waiting:
+            return  # its last attempt was counted when that failed
+        if attempt_of(event):
             self._duration.record(event.duration, known)
         if event.error is not None:
             self._failures.add(1, {**known, "error.type": type(event.error).__qualname__})
 
     def _batch_ended(self, event: TasksEnded, known: dict[str, Any]) -> None:
         if not (self._each and event.ends):
-            self._duration.record(event.duration / len(event.indices), known)
+            took = event.duration - event.failed_duration
+            self._duration.record(max(0.0, took) / len(event.indices), known)
             return
-        since = event.started
-        for until in event.ends:
+        for since, until in zip(event.starts, event.ends, strict=True):
             self._duration.record(max(0.0, until - since), known)
-            since = until

@@ -9,7 +9,15 @@ from opentelemetry.baggage.propagation import W3CBaggagePropagator
 from opentelemetry.trace import Span, Status, StatusCode
 
 from .._version import __version__
-from ._events import RunEnded, RunStarted, TaskEnded, TaskRetried, TasksEnded, WorkerCrashed
+from ._events import (
+    RunEnded,
+    RunStarted,
+    TaskEnded,
+    TaskRetried,
+    TasksEnded,
+    WorkerCrashed,
+    attempt_of,
+)
 from ._otel_ids import Of, Parent, ask_for, choose_ids, span_id_of
 
 
@@ -46,8 +54,8 @@ class TracedRun:
             self._span.set_attribute("concurkit.run.total", event.total)
 
     def attempt_ended(self, event: TaskEnded | TaskRetried) -> None:
-        """An attempt of one task; a task that never started had none."""
-        attempt = event.attempt if isinstance(event, TaskRetried) else event.attempts
+        """An attempt of one task, unless the event tells of none."""
+        attempt = attempt_of(event)
         if attempt:
             span = self._open(event.name, event.started, event.index, attempt, event.worker)
             if event.stopped is not None:
@@ -69,10 +77,8 @@ class TracedRun:
 
     def each_ended(self, event: TasksEnded) -> None:
         """The tasks of a batch, each as a span."""
-        since = event.started
-        for index, until in zip(event.indices, event.ends, strict=True):
+        for index, since, until in zip(event.indices, event.starts, event.ends, strict=True):
             self._open(event.name, since, index, 1, event.worker).end(_ns(until))
-            since = until
 
     def worker_crashed(self, event: WorkerCrashed) -> None:
         """An event on the run's span: the task's has the error."""

@@ -30,7 +30,8 @@ class Wishes(NamedTuple):
 
     Attributes:
         preludes: are called before each batch.
-        ends: whether it is to be noted when each task of a batch ends.
+        ends: whether it is to be noted when each task of a batch ends. A failure is told by itself,
+            with its own times, so only observers with `wants_ends = False` do without.
     """
 
     preludes: tuple[Prelude, ...] = ()
@@ -56,5 +57,5 @@ def wishes_of(observers: Iterable[Any], run: int) -> Wishes:
         prelude = _prelude_of(one, run) if isinstance(one, HasPrelude) else None
         if prelude is not None:
             preludes.append(prelude)
-        ends = ends or bool(getattr(one, "wants_ends", False))
+        ends = ends or bool(getattr(one, "wants_ends", True))
     return Wishes(tuple(preludes), ends)

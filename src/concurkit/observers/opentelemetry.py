@@ -68,10 +68,10 @@ class OpenTelemetry:
                 "observers.OpenTelemetry needs the package opentelemetry-api, which can't be "
                 f'imported ({error}): pip install "concurkit[otel]"'
             ) from error
-        self.wants_ends: bool = each_task  # of the tasks of a batch
         self._tracers: Any = tracer_provider
         self._attributes: dict[str, Any] = dict(attributes or {})
         self._metrics: Metrics = Metrics(meter_provider, self._attributes, each=each_task)
+        self._each: bool = each_task
         self._runs: dict[int, TracedRun] = {}
 
     def prelude(self, run: int, /) -> Parent | None:
@@ -79,7 +79,7 @@ class OpenTelemetry:
         from ._otel_run import TracedRun
 
         traced = self._runs[run] = TracedRun(self._tracers, self._attributes)
-        of: Of = "task" if self.wants_ends else "batch"
+        of: Of = "task" if self._each else "batch"
         return traced.parent(of)
 
     def on_event(self, event: Event, /) -> None:
@@ -97,7 +97,7 @@ class OpenTelemetry:
         match event:
             case TaskEnded() | TaskRetried():
                 traced.attempt_ended(event)
-            case TasksEnded() if self.wants_ends and event.ends:
+            case TasksEnded() if self._each and event.ends:
                 traced.each_ended(event)
             case TasksEnded():
                 traced.batch_ended(event)

@@ -59,6 +59,8 @@ def observer_for(progress: object) -> Observer | None:
 class _Shows:
     """Shows each run that it hears of."""
 
+    wants_ends = False  # tasks are only counted
+
     def __init__(self, label: str, way: Way) -> None:
         self._label = label
         self._way = way

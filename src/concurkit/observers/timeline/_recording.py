@@ -131,6 +131,7 @@ class Recorded:
     crashes: list[Crash]
     unfinished: dict[int, Unfinished]
     never_started: int
+    cut_waiting: int
 
 
 class Recording:
@@ -147,6 +148,7 @@ class Recording:
         self._crashes: list[Crash] = []
         self._unfinished: dict[int, Unfinished] = {}
         self._never_started = 0
+        self._cut_waiting = 0  # tasks that the run ended while they waited for another attempt
         # Events come one at a time; whoever saves meanwhile may do so in another thread.
         self._lock = threading.Lock()
 
@@ -176,6 +178,8 @@ class Recording:
             self._unfinished.pop(event.index, None)
             if event.attempts == 0:
                 self._never_started += 1
+            elif event.waiting:
+                self._cut_waiting += 1
             elif event.error is None:
                 self._attempt(event, event.attempts, RETURNED)
             else:
@@ -197,6 +201,7 @@ class Recording:
     def run_ended(self, event: RunEnded) -> None:
         with self._lock:
             self._ended = Ended(event.at, error_text(event.error) if event.error else "")
+            self._unfinished.clear()  # what really ran was told; these came back, not started
 
     def so_far(self) -> Recorded:
         """A copy of all that is known now."""
@@ -211,6 +216,7 @@ class Recording:
                 crashes=list(self._crashes),
                 unfinished=dict(self._unfinished),
                 never_started=self._never_started,
+                cut_waiting=self._cut_waiting,
             )
 
     def _attempt(self, event: TaskEnded | TaskRetried, attempt: int, status: int) -> None:

@@ -30,12 +30,15 @@ class Row:
         blocks: positions in the columns.
         running: whether this is no worker's, but of tasks whose worker is not known yet.
         crash: when and why the worker died, if it did.
+        nobody: whether this is no worker's, but of tasks that reached none, as those that can't be
+            pickled.
     """
 
     name: str
     blocks: array[int]
     running: bool = False
     crash: Crash | None = None
+    nobody: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -110,7 +113,8 @@ def _worker_rows(recorded: Recorded) -> list[Row]:
         shown = clean(name) or NO_WORKER
         for number, lane in enumerate(lanes, 1):
             label = f"{shown} · slot {number}" if len(lanes) > 1 else shown
-            rows.append(Row(label, lane, crash=crashes.get(name) if number == 1 else None))
+            crash = crashes.get(name) if number == 1 else None
+            rows.append(Row(label, lane, crash=crash, nobody=not name))
     return rows
 
 

@@ -13,8 +13,20 @@ def write_whole(path: Path, parts: Iterable[str]) -> None:
 
     Whoever opens the file sees the old text or the new one, also while it is written; if writing
     fails, the old file stays as it was.
+
+    Raises:
+        OSError: it can't be written; names *path*, not the file beside it.
     """
-    path = path.resolve()  # what a link leads to is replaced, not the link
+    target = path.resolve()  # what a link leads to is replaced, not the link
+    try:
+        _write_beside(target, parts)
+    except OSError as error:
+        if error.filename is None or Path(error.filename).parent != target.parent:
+            raise
+        raise OSError(error.errno, error.strerror, str(path)) from None  # makes the right subclass
+
+
+def _write_beside(path: Path, parts: Iterable[str]) -> None:
     handle, beside = tempfile.mkstemp(prefix=f".{path.name[:100]}.", dir=path.parent)
     try:
         with os.fdopen(handle, "w", encoding="utf-8", newline="\n") as file:

@@ -136,13 +136,14 @@ class Summary:
 def summarise(picture: Picture) -> Summary:
     """Count what is in a picture."""
     began, length = picture.recorded.began, picture.ended - picture.began
-    rows = [row for row in picture.rows if not row.running]
+    rows = [row for row in picture.rows if not row.running and not row.nobody]
     workers = tuple(_use(picture, row) for row in rows)
     task_seconds = sum(worker.busy for worker in workers)
     there = min(len(workers), began.max_workers) * length
     slowest = tuple(_slow(picture, row, block) for row, block in _longest(picture, rows))
     speedup = task_seconds / length if length > 0 else 0.0
-    retried = sum(1 for one in picture.recorded.troubles.values() if one.wait is not None)
+    recorded = picture.recorded
+    retried = sum(1 for one in recorded.troubles.values() if one.wait is not None)
     return Summary(
         run=began.run,
         mode=began.mode,
@@ -150,10 +151,10 @@ def summarise(picture: Picture) -> Summary:
         seconds=length,
         going=picture.going,
         returned=_returned(picture),
-        failed=len(picture.recorded.troubles) - retried + picture.recorded.never_started,
+        failed=len(recorded.troubles) - retried + recorded.never_started + recorded.cut_waiting,
         retried=retried,
-        running=len(picture.recorded.unfinished),
-        never_started=picture.recorded.never_started,
+        running=len(recorded.unfinished),
+        never_started=recorded.never_started,
         task_seconds=task_seconds,
         overhead=max(0.0, there - task_seconds),
         utilisation=min(1.0, task_seconds / there) if there > 0 else 0.0,
