@@ -50,21 +50,51 @@ def _listen() -> None:
     import warnings
 
     usr1: Any = getattr(signal, "SIGUSR1", None)
-    if usr1 is None:
-        why = "this system has no SIGUSR1"
-    elif threading.current_thread() is not threading.main_thread():
-        why = "a run was started in another thread first, and only the main thread may set handlers"
-    elif signal.getsignal(usr1) is not signal.SIG_DFL:
-        why = "the program has a handler for SIGUSR1 of its own"
-    else:
+    why = _why_not(usr1)
+    if why is None:
         _State.listening = True
         threading.Thread(target=_serve, name="concurkit-debug", daemon=True).start()
-        signal.signal(usr1, lambda *_: _asked.put(None))  # this put may interrupt another one
-        return
-    if not _State.warned:
+        signal.signal(usr1, _ask)
+    elif not _State.warned:
         _State.warned = True
         text = f"{_VARIABLE} is set, but kill -USR1 will not print what runs: {why}"
         warnings.warn(text, RuntimeWarning, stacklevel=2)
+
+
+def _why_not(usr1: Any) -> str | None:
+    """Why the handler can't be set; None if it can."""
+    import signal
+
+    if usr1 is None:
+        return "this system has no SIGUSR1"
+    handler = signal.getsignal(usr1)
+    if threading.current_thread() is not threading.main_thread():
+        return (
+            "a run was started in another thread first, and only the main thread may set handlers"
+        )
+    if handler is signal.SIG_IGN:
+        return "the program ignores SIGUSR1, or was started so"
+    if handler is not signal.SIG_DFL or _is_caught(usr1):
+        return "the program has a handler for SIGUSR1 of its own"
+    return None
+
+
+def _is_caught(number: int) -> bool:
+    """Whether a signal has a handler, by the system: Python knows of none that was set in C.
+
+    As faulthandler does, say. Only Linux tells; elsewhere it is False.
+    """
+    try:
+        with open("/proc/self/status", encoding="ascii", errors="replace") as status:
+            caught = next((line for line in status if line.startswith("SigCgt:")), "SigCgt: 0")
+    except OSError:
+        return False
+    return bool(int(caught.split()[1], 16) >> number - 1 & 1)
+
+
+def _ask(*_: object) -> None:
+    """Handle the signal; a call of this may interrupt another one."""
+    _asked.put(None)
 
 
 def _serve() -> None:
