@@ -1,4 +1,4 @@
-"""`kill -USR1`: handlers that Python does not know of."""
+"""`kill -USR1`: handlers that Python does not know of, and forked processes."""
 
 # ruff: noqa: SIM300  (assertions read: expected == actual)
 
@@ -110,3 +110,64 @@ def test_a_signal_that_is_ignored_stays_so(tmp_path: Path) -> None:
 
     assert "the program ignores SIGUSR1" in errors
     assert "under way" not in errors
+
+
+# ---- forked processes ----------------------------------------------------------------------------
+
+FIRST = "run_concurrently([Task(abs, 1)], mode='thread')"
+FORKS = {
+    "a run": f"{FIRST}; fork(run)",
+    "a run in another thread": f"{FIRST}; fork(run_elsewhere)",
+    "a run inside the parent's": "run_concurrently([lambda: fork(run)], mode='serial')",
+    "a worker": """
+        with ProcessExecutor(1, start_method="fork") as processes:
+            run_concurrently([Task(abs, 1)], mode=processes)
+            run_concurrently([run], mode=processes)
+    """,
+}
+
+
+def report(process: subprocess.Popen[str], pid: int) -> list[str]:
+    """What a process that waits in a task prints, once it says that the task runs."""
+    assert process.stderr is not None
+    said: list[str] = []
+    # A task may say that it waits a moment before its run notes that.
+    while not (said and said[-1].endswith(" 1 running")):
+        os.kill(pid, signal.SIGUSR1)
+        said = []
+        while not said or not said[-1].startswith("a run:"):
+            said.append(process.stderr.readline().rstrip())
+            assert said[-1], said
+    return said
+
+
+@pytest.mark.parametrize("way", FORKS)
+def test_a_forked_process_prints_its_own_runs(way: str, tmp_path: Path) -> None:
+    """Though the thread that prints is not forked with it; and not its parent's."""
+    with program(FORKS[way], tmp_path) as (process, pid, _):
+        for _ in range(2):
+            said = report(process, pid)
+            assert [
+                f"concurkit: 1 run under way (pid {pid})",
+                "a run: 0 of 1 tasks ended, 0 of them failed, 1 running",
+            ] == said[-2:]
+
+    assert 0 == process.returncode
+
+
+def test_a_forked_process_without_a_run_says_so(tmp_path: Path) -> None:
+    """And goes on."""
+    code = """
+        run_concurrently([lambda: fork(wait)], mode="serial")
+        say("ended")
+    """
+    with program(code, tmp_path) as (process, pid, go):
+        assert process.stderr is not None
+        for _ in range(2):
+            os.kill(pid, signal.SIGUSR1)
+            assert f"concurkit: 0 runs under way (pid {pid})\n" == process.stderr.readline()
+        go.touch()
+        assert process.stdout is not None
+        assert f"ended {process.pid}\n" == process.stdout.readline()
+
+    assert 0 == process.returncode
