@@ -27,7 +27,7 @@ import numpy as np
 import psutil  # type: ignore[import-untyped, unused-ignore]
 import sample_tasks
 import threadpoolctl
-from conftest import examples
+from conftest import examples, given_pool
 from hypothesis import given
 from hypothesis import strategies as st
 from joblib import Parallel, delayed, parallel_backend, parallel_config
@@ -348,6 +348,20 @@ def test_what_can_t_travel_is_named() -> None:
             Parallel()([delayed(sample_tasks.give)(threading.Lock())])
         with pytest.raises(ResultNotPicklableError, match="lock"):
             Parallel()([delayed(threading.Lock)()])
+
+
+@pytest.mark.parametrize("ours", [True, False])
+def test_a_call_that_can_t_travel_is_the_user_s(ours: bool, fork_server: None) -> None:
+    """Its function and its argument are named, not what joblib wraps them in."""
+    calls = [delayed(sample_tasks.give)(1), delayed(sample_tasks.give)({"key": threading.Lock()})]
+    message = r"^task give can't be sent to another process: args\[0\]\['key'\] \(<unlocked"
+    with given_pool("process") as pool:
+        where: dict[str, Any] = {} if ours else {"executor": pool}
+        with (
+            parallel_config(backend="concurkit", n_jobs=2, **where),
+            pytest.raises(TaskNotPicklableError, match=message),
+        ):
+            Parallel(batch_size=2)(calls)
 
 
 @pytest.mark.parametrize(

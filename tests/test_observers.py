@@ -37,6 +37,7 @@ from concurkit import (
     run_concurrently,
 )
 from concurkit._batch import Report
+from concurkit._caller import Caller
 from concurkit._endings import Endings
 from concurkit._orders import Terms
 from concurkit._schedule import Schedule
@@ -770,3 +771,35 @@ def test_a_run_without_observers_imports_none_of_this() -> None:
     )
 
     assert "[]" == said.stdout.strip()
+
+
+def test_stats_of_a_run_that_nobody_waited_for(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A signal handler that raises ends the wait, and once more the wait for the run's end."""
+    started, go = threading.Event(), threading.Event()
+    found: list[Any] = []
+
+    def wait() -> None:
+        started.set()
+        go.wait()
+
+    def interrupted(caller: Caller) -> None:
+        assert started.wait(20)
+        raise Trouble
+
+    def ask(event: Any) -> None:
+        if isinstance(event, RunEnded):
+            found.append(run.stats.started)
+            go.set()
+
+    def read() -> None:
+        with contextlib.suppress(Trouble):
+            next(run)
+
+    monkeypatch.setattr(Caller, "get", interrupted)
+    run = iter_concurrently([wait], mode="thread", observers=[Told(ask)])
+    reader = threading.Thread(target=read, daemon=True)
+    reader.start()
+    reader.join(20)
+
+    assert [1] == found
+    assert not reader.is_alive()

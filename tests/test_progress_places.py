@@ -165,3 +165,40 @@ def test_a_notebook_gets_a_widget(tmp_path: Path) -> None:
         ("success", 4.0, 4.0),
         ("success", 1.0, 1.0),
     ]
+
+
+def test_a_rich_that_can_not_be_drawn_is_stopped(progress: Any) -> None:
+    """Nor does its thread stay, which the fixture looks for."""
+    rich_progress = pytest.importorskip("rich.progress")
+    column = rich_progress.TextColumn("{task.fields[unknown]}")
+    broken = rich_progress.Progress(
+        column,
+        console=progress.console,
+        refresh_per_second=0.001,  # by its thread, where that would be an error of the test
+    )
+
+    run = Run(observer_for(broken), 10)
+    assert not broken.live.is_started
+    run.close()
+    assert not broken.live.is_started
+
+
+def test_a_rich_that_can_not_be_started_is_stopped(progress: Any) -> None:
+    """Where nothing can be written, rich takes it for started; another can be, then."""
+
+    class Full(io.StringIO):
+        def write(self, text: str, /) -> int:
+            raise OSError("no space left")
+
+    good, progress.console.file = progress.console.file, Full()
+    run = Run(observer_for(progress), 10)
+    assert not progress.live.is_started
+    run.close()
+
+    progress.console.file = good
+    second = Run(observer_for(progress), 10)
+    assert progress.live.is_started
+    second.end_batch(range(10))
+    second.close()
+    assert not progress.live.is_started
+    assert "100%" in written(progress)

@@ -175,6 +175,31 @@ def test_a_thread_that_a_task_leaves_behind_is_in_no_task() -> None:
     assert second is None
 
 
+@pytest.mark.parametrize(("chunksize", "found"), [(2, 1), (1, None)])
+def test_what_outlives_its_task_is_in_the_one_that_runs(chunksize: int, found: int | None) -> None:
+    """In the same batch: docs/opentelemetry.md says so, and what helps."""
+    go_on = threading.Event()
+    told_to: list[int | None] = []
+    left: list[threading.Thread] = []
+
+    def look() -> None:
+        go_on.wait(30)
+        task = current_task()
+        told_to.append(None if task is None else task.index)
+
+    def work(number: int) -> None:
+        if number == 0:
+            left.append(threading.Thread(target=copy_context().run, args=(look,)))
+            left[0].start()
+        else:
+            go_on.set()
+            left[0].join()
+
+    run_concurrently(Task.map(work, range(2)), mode="thread", max_workers=1, chunksize=chunksize)
+
+    assert [found] == told_to
+
+
 def test_a_batch_that_a_failure_has_ended_is_over() -> None:
     """The tasks behind the one that failed never ran, so nobody is in them."""
     go_on = threading.Event()

@@ -34,7 +34,9 @@ def current_task() -> CurrentTask | None:
 
     It works in every mode, also in processes, and for what a task calls or awaits. In a run inside
     a task the inner task counts. A thread of your own that a task starts knows of it only if it
-    runs in a copy of the task's context, and only as long as the task lasts.
+    runs in a copy of the task's context. Code that outlives its task, be it in such a thread or in
+    an asyncio task, is in none once the task's batch is over; before that it is told the task of
+    the batch that runs then.
 
     Returns:
         Its index, name, attempt, worker and run, or None.

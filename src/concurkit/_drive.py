@@ -177,8 +177,12 @@ class Drive:
         try:
             if self._watch is not None and not self._over:  # its end never came
                 with self._turn:
-                    self._over = True
-                    self._watch.end(self)
+                    self._owner = threading.get_ident()  # an observer may ask for the stats
+                    try:
+                        self._over = True
+                        self._watch.end(self)
+                    finally:
+                        self._owner = None
         finally:
             self._over = True
             self._alarm.close()

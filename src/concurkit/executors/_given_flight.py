@@ -41,6 +41,7 @@ class GivenFlight:
         self._future: Future[Any] | None = None
         self._sent = clock()
         self._seen: float | None = None  # when it was first seen to run
+        self._no_earlier = self._sent  # it did not begin before that
         self._lock = threading.Lock()
         self._packed = False
         self._dismissed = False  # whether we have cancelled it
@@ -80,6 +81,7 @@ class GivenFlight:
         """The batch for another process, or for another interpreter."""
         with self._lock:  # what was taken back must not be sent
             self._packed = True
+            self._no_earlier = clock()
             items = self.batch.items[: self.progress.todo.kept]
         try:
             return packed(self._job, items, self.batch.indices[0], self.batch.attempt)
@@ -198,7 +200,11 @@ class GivenFlight:
     def sight(self) -> Sight:
         """In another process any task of the batch may be the one that runs."""
         window = len(self.batch.items) if self._packed else 1
-        return Sight(self._worker, *self.look(), window)
+        position, since = self.look()
+        # Nobody may have looked before, unless the run must know when it begins.
+        if since is not None and not self.progress.begun and not self._job.exact:
+            since = self._no_earlier
+        return Sight(self._worker, position, since, window)
 
     def stack(self) -> Poll | None:
         """Only a task in this process can be seen."""
@@ -211,8 +217,11 @@ class GivenFlight:
             return True
         if not hasattr(future, "running") or future.done():
             return True
+        now = clock()
         if future.running():
-            self._seen = clock()
+            self._seen = now
+        else:
+            self._no_earlier = now
         return self._seen is not None
 
     def recall(self, unbegun: bool) -> None:

@@ -40,7 +40,12 @@ class Rich:
         if self._subject.early:
             return
         _start(self._progress)
-        self._task = self._progress.add_task(total=self._subject.count.total, **self._now())
+        try:
+            self._task = self._progress.add_task(total=self._subject.count.total, **self._now())
+        except BaseException:  # a column of the caller's may fail when it is drawn
+            with suppress(Exception):  # as it is once more
+                _stop(self._progress)
+            raise
 
     def draw(self) -> None:
         """Tell the task how far it is."""
@@ -86,7 +91,12 @@ def _start(progress: Progress) -> None:
         if progress in _started:
             _started[progress] += 1
         elif not progress.live.is_started:
-            progress.start()
+            try:
+                progress.start()
+            except BaseException:  # it counts as started all the same
+                with suppress(Exception):
+                    _halt(progress)
+                raise
             _started[progress] = 1
 
 
@@ -98,7 +108,13 @@ def _stop(progress: Progress) -> None:
         if _started[progress]:
             return
         del _started[progress]
-        refreshing = getattr(progress.live, "_refresh_thread", None)
+        _halt(progress)
+
+
+def _halt(progress: Progress) -> None:
+    refreshing = getattr(progress.live, "_refresh_thread", None)
+    try:
         progress.stop()
+    finally:
         if refreshing is not None:  # rich does not wait for its thread; after a run there is none
             refreshing.join(timeout=2)

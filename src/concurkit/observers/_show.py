@@ -76,8 +76,9 @@ class Shown:
     """A run while it is shown.
 
     Events are only counted, in whichever thread brings them; a thread of this run's own draws. So
-    a slow terminal holds nobody up, and the time goes on where nothing happens. Only the beginning
-    and the end are drawn in the run's thread, that lines of the program come before and after.
+    a slow terminal holds no task up, and the time goes on where nothing happens. Only the beginning
+    and the end are drawn in the run's thread, or on its loop, which wait for the terminal: lines of
+    the program are to come before and after.
     """
 
     def __init__(self, run: RunStarted, label: str, way: Way) -> None:

@@ -16,6 +16,7 @@ from ..._task import Task, name_of
 from ...executors._flight import Flight
 from ...executors._pool import settle
 from ._places import Place
+from ._unsent import naming_the_call
 from ._workers import Workers
 
 
@@ -119,9 +120,11 @@ class Call:
 
     def _launch(self, future: Future[Any], batch: Batch) -> None:
         executor, job = self._executor, self._job
-        again = self._again(future, batch)
+        assert job is not None
+        tell = settle(future, self._again(future, batch))
         try:
-            [flight] = executor.launch([(batch, None)], job, settle(future, again))
+            told = naming_the_call(batch.items[0].fn, job, executor.mode, tell)
+            [flight] = executor.launch([(batch, None)], job, told)
         except Exception as error:
             if not future.done():
                 future.set_exception(error)
