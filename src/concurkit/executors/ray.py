@@ -2,29 +2,17 @@
 
 from __future__ import annotations
 
-import os
-import threading
-from collections.abc import Callable, Generator, Iterable, Mapping
-from concurrent.futures import Future
-from contextlib import contextmanager, nullcontext
+from collections.abc import Callable, Iterable, Mapping
 from contextvars import ContextVar
-from tempfile import TemporaryDirectory
 from typing import Any
 from uuid import uuid4
 
 from .._arguments import check_workers
-from .._cpus import default_workers
-from .._daemons import DAEMON
 from .._inner_threads import InnerThreads
 from .._task import shown
-from ..exceptions import ModeUnavailableError
 from .cluster._executor import ClusterExecutor, check_terms
-from .cluster._needs import ANSWER, check_listens, engine_module
-
-# Of 107 bytes that a socket's path may have, Ray's own part takes 63.
-_LONGEST = 44
-
-_TRIES = "RAY_gcs_server_port_wait_time_s"
+from .cluster._needs import engine_module
+from .cluster._ray_home import Joined, check_direct, connect
 
 
 class RayExecutor(ClusterExecutor):
@@ -37,12 +25,13 @@ class RayExecutor(ClusterExecutor):
     Args:
         address: where: the address of a cluster, as in "10.0.0.1:6379", or "auto" for the one that
             runs on this machine. By default the program's own connection if `ray.init` was
-            called, else the cluster that RAY_ADDRESS names, else one on this machine, which ends
-            with the executor.
+            called, or that of another RayExecutor that is open, else the cluster that RAY_ADDRESS
+            names, else one on this machine, which ends with the last executor that uses it.
         max_workers: how many tasks at once; by default as many as the cluster has CPUs.
         init_options: what `ray.init` takes beside the address, as in `{"runtime_env": {...}}`.
         actor_options: what an actor's `options` take, as in `{"num_gpus": 1}`. By default each asks
-            for one CPU, or for its part where there are more actors than CPUs.
+            for one CPU, or for its part where there are more actors than CPUs; for none on a
+            cluster that was started for executors, unless *init_options* give "num_cpus".
         initializer: is called in each process before its first task; if it raises, what was to
             run there ends with InitializerError.
         initargs: what it is called with.
@@ -53,7 +42,7 @@ class RayExecutor(ClusterExecutor):
 
     Raises:
         ModeUnavailableError: when Ray is not installed, or no cluster answers.
-        ValueError: when an address is given and the program is connected already.
+        ValueError: when an address is given and the program is connected already, in another way.
 
     Example:
         >>> from concurkit import RayExecutor, Task, run_concurrently
@@ -93,13 +82,13 @@ class RayExecutor(ClusterExecutor):
         engine_module("ray", "ray")
         from .cluster._ray import RayEngine
 
-        end = _connect(address, dict(init_options or {}), workers)
+        joined = _connect(address, dict(init_options or {}), workers)
         try:
-            size = workers or _cpus()
-            engine = RayEngine(terms, size, dict(actor_options or {}), end)
+            size = workers or joined.size
+            engine = RayEngine(terms, size, dict(actor_options or {}), joined)
             self._engage(engine, terms, size, variables)
         except BaseException:
-            end()
+            joined.leave()
             raise
 
 
@@ -109,117 +98,10 @@ def _check_address(address: object) -> None:
             f"address is {shown(address)}; it must be that of a Ray cluster, as in "
             "'10.0.0.1:6379', or 'auto', or None."
         )
-    if address is not None and address.startswith("ray://"):
-        raise ModeUnavailableError(
-            f"address is {address!r}: a Ray Client, which can't say what becomes of a task before "
-            "it ends. Run the program on a machine of the cluster with address='auto', for "
-            "instance by `ray job submit`."
-        )
+    if address is not None:
+        check_direct("address", address)
 
 
-def _connect(
-    address: str | None, options: dict[str, Any], workers: int | None
-) -> Callable[[], object]:
-    """Connect this program to a cluster, a new one if need be; returns what undoes it."""
-    ray = engine_module("ray", "ray")
-    if ray.is_initialized():
-        if address is not None or options:
-            raise ValueError(
-                "this program is connected to a Ray cluster already, by ray.init: leave address= "
-                "and init_options= out, or call ray.shutdown() first."
-            )
-        return _nothing
-    if address is None and not os.environ.get("RAY_ADDRESS"):
-        options = {"num_cpus": workers or default_workers("process"), **options}
-        options.setdefault("include_dashboard", False)
-        options.setdefault("logging_level", "ERROR")  # it tells of each start and end
-        return _Local(options).end
-    check_listens(address or os.environ["RAY_ADDRESS"], "Ray cluster")
-    _init(address, options)
-    return _disconnect
-
-
-def _init(address: str | None, options: dict[str, Any]) -> None:
-    starts = address == "local"  # its own servers may take their time
-    try:
-        with nullcontext() if starts else _asked_few_times():
-            engine_module("ray", "ray").init(address=address, **options)
-    except Exception as error:
-        raise ModeUnavailableError(
-            f"no Ray cluster can be used at {address or os.environ.get('RAY_ADDRESS')} "
-            f"({type(error).__name__}: {error}). Is it the head's address, and does the cluster "
-            "have the same Ray, the same Python and the same token (RAY_AUTH_MODE) as this program?"
-        ) from error
-
-
-@contextmanager
-def _asked_few_times() -> Generator[None]:
-    """Have Ray ask a head that turns it away for seconds, not for minutes.
-
-    The variable is Ray's own, for operators; it is read by each `ray.init`.
-    """
-    if _TRIES in os.environ:
-        yield
-        return
-    os.environ[_TRIES] = str(ANSWER)
-    try:
-        yield
-    finally:
-        os.environ.pop(_TRIES, None)
-
-
-class _Local:
-    """A Ray cluster on this machine, which lives as long as the thread that it is started in.
-
-    Linux ends Ray's servers with the *thread* that started them (PR_SET_PDEATHSIG), and a caller's
-    thread may end before its executor does.
-    """
-
-    def __init__(self, options: dict[str, Any]) -> None:
-        self._options = options
-        self._place = None if "_temp_dir" in options else _short_place()
-        if self._place is not None:  # Ray would leave its logs there
-            self._options["_temp_dir"] = self._place.name
-        self._up: Future[None] = Future()
-        self._over = threading.Event()
-        self._thread = threading.Thread(target=self._live, name="concurkit-ray", daemon=DAEMON)
-        self._thread.start()
-        self._up.result()
-
-    def _live(self) -> None:
-        try:
-            _init("local", self._options)
-        except BaseException as error:
-            self._up.set_exception(error)
-            return
-        self._up.set_result(None)
-        self._over.wait()
-        engine_module("ray", "ray").shutdown()
-
-    def end(self) -> None:
-        """Leave nothing of it."""
-        self._over.set()
-        self._thread.join()
-        if self._place is not None:
-            self._place.cleanup()
-
-
-def _short_place() -> TemporaryDirectory[str] | None:
-    """A folder for the servers' files, if their sockets' paths are not too long below it."""
-    place = TemporaryDirectory(prefix="ray-", ignore_cleanup_errors=True)
-    if len(place.name) <= _LONGEST:
-        return place
-    place.cleanup()
-    return None
-
-
-def _cpus() -> int:
-    return max(1, int(engine_module("ray", "ray").cluster_resources().get("CPU", 1)))
-
-
-def _disconnect() -> None:
-    engine_module("ray", "ray").shutdown()
-
-
-def _nothing() -> None:
-    """Nothing of ours is to be ended."""
+def _connect(address: str | None, options: dict[str, Any], workers: int | None) -> Joined:
+    """Connect this program to a cluster, a new one if need be."""
+    return connect(address, options, workers)

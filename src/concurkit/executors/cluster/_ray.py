@@ -12,6 +12,7 @@ from ...exceptions import ModeUnavailableError
 from ._engine import Engine
 from ._needs import check_versions, engine_module, is_reached
 from ._node import end_node, node_for, tell_node, versions
+from ._ray_home import Joined
 from ._wire import CrowdedError, LostError, Note, Order, Reply, Terms
 
 _ray = engine_module("ray", "ray")
@@ -117,16 +118,17 @@ class RayEngine(Engine):
     longest = _FIRST_ACTOR
 
     def __init__(
-        self, terms: Terms, workers: int, options: Mapping[str, Any], end: Callable[[], object]
+        self, terms: Terms, workers: int, options: Mapping[str, Any], joined: Joined
     ) -> None:
         super().__init__()
         self._terms = pickle.dumps(terms)
-        self._ends = end
+        self._leave = joined.leave
         self._at_work = 0  # actors that have started
-        self._head = _ray.get_runtime_context().gcs_address
+        self._head = joined.session.head
         self._tried = 0.0
         self._unheard_since: float | None = None
-        given: dict[str, Any] = {"num_cpus": _share_of_cpus(workers), **options}
+        share = 0.0 if joined.free else _share_of_cpus(workers)
+        given: dict[str, Any] = {"num_cpus": share, **options}
         counted = {name: much for name, much in given.items() if name.startswith("num_")}
         self._needs = {**counted, **(given.get("resources") or {})}
         self._host = _ray.remote(
@@ -201,7 +203,7 @@ class RayEngine(Engine):
             self._at_work += by
 
     def _end(self) -> None:
-        self._ends()
+        self._leave()
 
 
 def _share_of_cpus(workers: int) -> float:
