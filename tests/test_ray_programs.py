@@ -14,6 +14,9 @@ import pytest
 from conftest import ENGINES
 from test_cluster_programs import finish, home, start  # noqa: F401 - a fixture
 
+from concurkit import RayExecutor
+from concurkit.executors.cluster._wire import LostError
+
 pytestmark = [
     pytest.mark.skipif(os.name != "posix", reason="signals and sessions of POSIX"),
     pytest.mark.skipif("ray" not in ENGINES, reason="needs ray"),
@@ -55,3 +58,54 @@ def test_executors_that_are_open_at_once_share_a_cluster(home: Path, tmp_path: P
 
     assert ["[1, 2]", "[1, 2]", "[3, 4]", "True", "False"] == said
     assert [] == [*home.glob("ray-*")]
+
+
+def test_ray_that_is_being_shut_down(warm_ray: RayExecutor) -> None:
+    """Ends what waits for it in its own way, which is no way to end a task."""
+    session = warm_ray._engine.session
+    with session.kept():
+        pass
+    with pytest.raises(LostError, match="Ray was shut down"), session.kept():
+        raise SystemExit(0)
+
+
+SHUT_DOWN = """
+import os, sys, threading, time
+from concurkit import RayExecutor, Success, Task, run_concurrently
+import psutil, ray
+
+place = sys.argv[1]
+ray.init(num_cpus=2, _node_ip_address="127.0.0.2", include_dashboard=False, logging_level="ERROR")
+
+def stay(mark):
+    open(mark, "w").close()
+    time.sleep(60)
+
+def shut_down(mark):
+    while not os.path.exists(mark):
+        time.sleep(0.01)
+    ray.shutdown()
+
+def show(tasks):
+    outcomes = run_concurrently(tasks, mode=executor, on_error="collect", chunksize=1)
+    print({type(one.error).__name__ for one in outcomes},
+          all("Ray was shut down" in str(one.error) for one in outcomes))
+
+executor = RayExecutor(max_workers=1)
+mark = os.path.join(place, "mark")
+thread = threading.Thread(target=shut_down, args=[mark])
+thread.start()
+show([Task(stay, mark), Task(abs, -1)])
+thread.join()
+show([Task(abs, -1), Task(len, bytes(2_000_000))])
+executor.shutdown()
+print(ray.is_initialized())
+print([one.name() for one in psutil.Process().children(recursive=True) if "ray" in one.name()])
+"""
+
+
+def test_ray_is_shut_down_under_an_executor(tmp_path: Path) -> None:
+    """Its tasks fail, and say why; neither they nor `shutdown` start Ray again."""
+    said = finish(start(SHUT_DOWN, tmp_path / "program.py", tmp_path)).splitlines()
+
+    assert ["{'WorkerCrashedError'} True"] * 2 + ["False", "[]"] == said

@@ -6,14 +6,15 @@ import os
 import pickle
 import time
 from collections.abc import Callable, Iterator, Mapping
+from contextlib import suppress
 from typing import Any
 
-from ...exceptions import ModeUnavailableError
+from ...exceptions import ModeUnavailableError, WorkerCrashedError
 from ._engine import Engine
 from ._needs import check_versions, engine_module, is_reached
 from ._node import end_node, node_for, tell_node, versions
 from ._ray_home import Joined
-from ._wire import CrowdedError, LostError, Note, Order, Reply, Terms
+from ._wire import CrowdedError, LostError, NeverBegunError, Note, Order, Reply, Terms
 
 _ray = engine_module("ray", "ray")
 _errors = engine_module("ray.exceptions", "ray")
@@ -66,20 +67,29 @@ class RayLine:
     def carry(self, order: Order, references: list[Any]) -> Iterator[Note | Reply]:
         """Send a batch, and say what is heard of it."""
         data = pickle.dumps(order, pickle.HIGHEST_PROTOCOL)
+        if not self._engine.session.is_on():
+            raise NeverBegunError("Ray was shut down before this batch was sent")
         try:
-            answers = self._actor.carry.remote(data, *references)
-            while True:
-                while not _ray.wait([answers], timeout=_LOOK)[0]:
-                    self._engine.check_connection()
-                try:
-                    said = next(answers)
-                except StopIteration:
-                    return
-                yield _ray.get(said)
+            with self._engine.session.kept():
+                yield from self._answers(self._actor.carry.remote(data, *references))
         except _errors.RayTaskError as error:
             raise LostError(str(error.cause)) from error
         except _errors.RayError as error:
             raise LostError("it did not answer" if self._is_cut else str(error)) from error
+
+    def _answers(self, answers: Any) -> Iterator[Note | Reply]:
+        session = self._engine.session
+        while True:
+            session.check()
+            while not _ray.wait([answers], timeout=_LOOK)[0]:
+                self._engine.check_connection()
+            session.check()
+            try:
+                said = next(answers)
+            except StopIteration:
+                return
+            session.check()
+            yield _ray.get(said)
 
     def is_crowded(self) -> bool:
         """Never: an actor is one seat's."""
@@ -87,6 +97,8 @@ class RayLine:
 
     def tell(self, seat: str, number: int, what: int, position: int) -> None:
         """Ask something of a batch under way."""
+        if not self._engine.session.is_on():
+            return
         asked = self._actor.tell.options(concurrency_group="control")
         asked.remote(seat, number, what, position)
 
@@ -94,21 +106,24 @@ class RayLine:
         """Wait for this actor no more."""
         self._is_cut = True
         if self._engine.is_reachable():
-            _ray.kill(self._actor)
+            self._engine.kill(self._actor)
 
     def close(self) -> None:
         """No more batches will come: end the actor, in good order if it lets us."""
         self._engine.count(-1)
-        if not self._engine.is_reachable():  # the actor ends with its head
+        if not self._engine.is_reachable():  # the actor ends with its head, or has ended
             return
+        session = self._engine.session
         try:
-            _ray.get(self._actor.end.remote(), timeout=_GOODBYE)
-            # In good order too: the temporary folder of its processes goes as it exits.
-            _ray.wait([self._actor.__ray_terminate__.remote()], timeout=_GOODBYE)
-        except (_errors.RayError, _errors.GetTimeoutError):  # it is gone, or stuck
+            with session.kept():
+                _ray.get(self._actor.end.remote(), timeout=_GOODBYE)
+                session.check()
+                # In good order too: the temporary folder of its processes goes as it exits.
+                _ray.wait([self._actor.__ray_terminate__.remote()], timeout=_GOODBYE)
+        except (_errors.RayError, _errors.GetTimeoutError, LostError):  # it is gone, or stuck
             pass
         finally:
-            _ray.kill(self._actor)
+            self._engine.kill(self._actor)
 
 
 class RayEngine(Engine):
@@ -123,6 +138,7 @@ class RayEngine(Engine):
         super().__init__()
         self._terms = pickle.dumps(terms)
         self._leave = joined.leave
+        self.session = joined.session
         self._at_work = 0  # actors that have started
         self._head = joined.session.head
         self._tried = 0.0
@@ -137,7 +153,11 @@ class RayEngine(Engine):
 
     def put(self, lot: Any) -> Any:
         """Put a buffer into the object store."""
-        return _ray.put(lot)
+        try:
+            with self.session.kept():
+                return _ray.put(lot)
+        except LostError as error:
+            raise WorkerCrashedError(f"no worker of ray takes a task: {error}") from None
 
     def line(self, is_wanted: Callable[[], bool]) -> RayLine:
         """An actor of its own, as soon as the cluster has room for one."""
@@ -146,23 +166,30 @@ class RayEngine(Engine):
             if not is_wanted():
                 raise LostError("nobody waits for it")
             time.sleep(_LOOK)
-        actor: Any = self._host.remote(self._terms)
-        asked = actor.hello.remote()
-        try:
-            self._wait_for(asked, is_wanted)
-            where, found = _ray.get(asked)
-            line = RayLine(self, actor, where, check_versions(found, f"the worker at {where}"))
-        except _errors.RayActorError as error:
-            raise ModeUnavailableError(f"no Ray actor can be started: {error}") from error
-        except BaseException:
-            _ray.kill(actor)
-            raise
+        with self.session.kept():
+            line = self._new_actor(is_wanted)
         self.count(1)
         return line
+
+    def _new_actor(self, is_wanted: Callable[[], bool]) -> RayLine:
+        actor: Any = self._host.remote(self._terms)
+        try:
+            self.session.check()
+            asked = actor.hello.remote()
+            self._wait_for(asked, is_wanted)
+            where, found = _ray.get(asked)
+            return RayLine(self, actor, where, check_versions(found, f"the worker at {where}"))
+        except _errors.RayActorError as error:
+            self.session.check()
+            raise ModeUnavailableError(f"no Ray actor can be started: {error}") from error
+        except BaseException:
+            self.kill(actor)
+            raise
 
     def _wait_for(self, asked: Any, is_wanted: Callable[[], bool]) -> None:
         """Wait until an actor has started, or there is no use in waiting."""
         since = time.monotonic()
+        self.session.check()
         while not _ray.wait([asked], timeout=_LOOK)[0]:
             waited = time.monotonic() - since
             if not is_wanted():
@@ -179,7 +206,8 @@ class RayEngine(Engine):
                 )
 
     def check_connection(self) -> None:
-        """Raise LostError if the cluster's head can't be reached for a while."""
+        """Raise LostError if Ray was shut down, or its head can't be reached for a while."""
+        self.session.check()
         if self.is_reachable():
             return
         since = self._unheard_since
@@ -187,7 +215,12 @@ class RayEngine(Engine):
             raise LostError(f"Ray's head at {self._head} can't be reached any more")
 
     def is_reachable(self) -> bool:
-        """Whether the head answers; if not, most calls of Ray's would wait for it."""
+        """Whether Ray is there and its head answers.
+
+        Else calls of Ray's would start a cluster that nobody ends, or wait for the head.
+        """
+        if not self.session.is_on():
+            return False
         now = time.monotonic()
         with self._lock:
             due = now - self._tried > _TRY
@@ -196,6 +229,11 @@ class RayEngine(Engine):
         if due:
             self._unheard_since = None if is_reached(self._head) else self._unheard_since or now
         return self._unheard_since is None
+
+    def kill(self, actor: Any) -> None:
+        """End an actor, which is gone already if Ray was shut down."""
+        with suppress(LostError), self.session.kept():
+            _ray.kill(actor)
 
     def count(self, by: int) -> None:
         """So many more actors are at work."""
