@@ -384,13 +384,14 @@ def ray_head(home: Path) -> Iterator[tuple[Path, str]]:
         yield home, f"{RAY_HOST}:{port}"
     finally:
         subprocess.run([ray, "stop", "--force"], check=False, timeout=60, **quiet)
-        for one in _ray_processes(home):  # what it does not find without its head
+        for one in ray_processes(home):  # what it does not find without its head
             with suppress(psutil.NoSuchProcess):
                 one.kill()
-        wait_until(lambda: not _ray_processes(home))
+        wait_until(lambda: not ray_processes(home))
 
 
-def _ray_processes(home: Path) -> list[psutil.Process]:
+def ray_processes(home: Path) -> list[psutil.Process]:
+    """What runs of a cluster whose files are in *home*."""
     return [
         one
         for one in psutil.process_iter(["cmdline"])

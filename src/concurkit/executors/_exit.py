@@ -10,15 +10,25 @@ from __future__ import annotations
 import concurrent.futures.thread  # noqa: F401 - its hook must be registered before ours: ours runs first  # pyright: ignore[reportUnusedImport]
 import os
 import threading
+import time
 import weakref
 from typing import Any
 
 _crews: weakref.WeakSet[Any] = weakref.WeakSet()
+_engines: weakref.WeakSet[Any] = weakref.WeakSet()
+
+# So long, in seconds, a program waits at its end for clusters of its executors to be left.
+_LONGEST = 30.0
 
 
 def close_at_exit(crew: Any) -> None:
     """Close *crew* when the interpreter ends."""
     _crews.add(crew)
+
+
+def end_at_exit(engine: Any) -> None:
+    """End *engine* when the interpreter ends, after all crews."""
+    _engines.add(engine)
 
 
 def _close_all() -> None:
@@ -28,6 +38,12 @@ def _close_all() -> None:
         crew.close()
     for crew in crews:
         crew.join()
+    engines = list(_engines)
+    for engine in engines:
+        engine.close()
+    until = time.monotonic() + _LONGEST
+    for engine in engines:
+        engine.wait(max(0.0, until - time.monotonic()))
 
 
 def register() -> None:
@@ -39,5 +55,12 @@ def register() -> None:
 
 register()
 
-if hasattr(os, "register_at_fork"):  # a forked child has the crews' locks, not their threads
-    os.register_at_fork(after_in_child=_crews.clear)
+
+def _forget() -> None:
+    """A forked child has the crews' locks and its parent's connections, not their threads."""
+    _crews.clear()
+    _engines.clear()
+
+
+if hasattr(os, "register_at_fork"):
+    os.register_at_fork(after_in_child=_forget)

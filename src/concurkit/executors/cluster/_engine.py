@@ -120,9 +120,9 @@ class Engine(ABC):
         if over:  # perhaps a garbage collection asks, in whatever thread
             threading.Thread(target=self._end_once, name="concurkit-end", daemon=DAEMON).start()
 
-    def wait(self) -> None:
-        """Wait until nothing is left."""
-        self._ended.wait()
+    def wait(self, seconds: float | None = None) -> None:
+        """Wait until nothing is left, or for so long."""
+        self._ended.wait(seconds)
 
     def _end_once(self) -> None:
         try:

@@ -13,6 +13,7 @@ from ..._arguments import variables
 from ..._batch import Batch, Job, Stopped
 from ..._inner_threads import InnerThreads
 from ..._task import name_of
+from .. import _exit
 from .._flight import Claim, Flight, Tell
 from .._pool import Crew, PoolExecutor
 from ..process._plan import Plan
@@ -41,6 +42,7 @@ class ClusterExecutor(PoolExecutor):
 
         self._man(Crew(open_seats, max_workers))
         weakref.finalize(self, engine.close).atexit = False
+        _exit.end_at_exit(engine)
 
     def launch(
         self,
