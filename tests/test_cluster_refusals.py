@@ -158,6 +158,52 @@ def test_an_address_that_is_no_text_is_refused() -> None:
 
 
 @needs_ray
+def test_an_address_that_is_empty_is_refused() -> None:
+    """It is none; None means the default."""
+    with pytest.raises(ValueError, match=r"address is ''; it must be .*None"):
+        RayExecutor("")
+
+
+@needs_ray
+def test_a_ray_client_that_the_environment_names_is_refused(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """As one that an argument names."""
+    import ray
+
+    monkeypatch.setattr(ray, "is_initialized", lambda: False)
+    monkeypatch.setenv("RAY_ADDRESS", "ray://127.0.0.1:10001")
+
+    with pytest.raises(ModeUnavailableError, match=r"RAY_ADDRESS is 'ray://.*ray job submit"):
+        RayExecutor()
+
+
+@needs_ray
+@pytest.mark.parametrize(
+    ("options", "kind", "why"),
+    [
+        ({"init_options": {"nonsense": 1}}, ValueError, "'nonsense', which ray.init does not know"),
+        ({"init_options": {"address": "auto"}}, ValueError, "address="),
+        ({"init_options": 7}, TypeError, "init_options is 7; it must be a dict"),
+        ({"init_options": {3: 4}}, TypeError, "must be a dict of options by their names"),
+        (
+            {"actor_options": {"max_restarts": 1}},
+            ValueError,
+            "'max_restarts'.*own affair.*num_gpus",
+        ),
+        ({"actor_options": {"name": "x"}}, ValueError, "'name'.*own affair"),
+        ({"actor_options": {"nonsense": 1}}, ValueError, "Ray refuses them: .*nonsense"),
+        ({"actor_options": {"num_cpus": "one"}}, TypeError, "Ray refuses them: .*num_cpus"),
+        ({"actor_options": ["num_cpus"]}, TypeError, "actor_options is .* it must be a dict"),
+    ],
+)
+def test_options_for_ray_that_can_t_be(options: dict[str, Any], kind: Any, why: str) -> None:
+    """Are told before a cluster is asked for, with what to give in their place."""
+    with pytest.raises(kind, match=why):
+        RayExecutor(NOWHERE, **options)
+
+
+@needs_ray
 def test_a_program_that_is_connected_to_ray(warm_ray: RayExecutor) -> None:
     """Has one cluster, and no other address may be given."""
     with pytest.raises(ValueError, match="connected to a Ray cluster already"):

@@ -9,10 +9,10 @@ from uuid import uuid4
 
 from .._arguments import check_workers
 from .._inner_threads import InnerThreads
-from .._task import shown
+from .cluster import _ray_options
 from .cluster._executor import ClusterExecutor, check_terms
 from .cluster._needs import engine_module
-from .cluster._ray_home import Joined, check_direct, connect
+from .cluster._ray_home import Joined, connect
 
 
 class RayExecutor(ClusterExecutor):
@@ -42,7 +42,9 @@ class RayExecutor(ClusterExecutor):
 
     Raises:
         ModeUnavailableError: when Ray is not installed, or no cluster answers.
-        ValueError: when an address is given and the program is connected already, in another way.
+        TypeError: when an option is not of the type that Ray wants.
+        ValueError: when an option is not known or not the caller's to choose, or when an address
+            is given and the program is connected already, in another way.
 
     Example:
         >>> from concurkit import RayExecutor, Task, run_concurrently
@@ -78,28 +80,20 @@ class RayExecutor(ClusterExecutor):
             inner_threads=inner_threads,
             propagate=propagate,
         )
-        _check_address(address)
+        _ray_options.check_address(address)
         engine_module("ray", "ray")
+        to_init = _ray_options.init_options(init_options)
+        to_actors = _ray_options.actor_options(actor_options)
         from .cluster._ray import RayEngine
 
-        joined = _connect(address, dict(init_options or {}), workers)
+        joined = _connect(address, to_init, workers)
         try:
             size = workers or joined.size
-            engine = RayEngine(terms, size, dict(actor_options or {}), joined)
+            engine = RayEngine(terms, size, to_actors, joined)
             self._engage(engine, terms, size, variables)
         except BaseException:
             joined.leave()
             raise
-
-
-def _check_address(address: object) -> None:
-    if address is not None and not isinstance(address, str):
-        raise TypeError(
-            f"address is {shown(address)}; it must be that of a Ray cluster, as in "
-            "'10.0.0.1:6379', or 'auto', or None."
-        )
-    if address is not None:
-        check_direct("address", address)
 
 
 def _connect(address: str | None, options: dict[str, Any], workers: int | None) -> Joined:

@@ -19,6 +19,7 @@ from ..._cpus import default_workers
 from ..._daemons import DAEMON
 from ...exceptions import ModeUnavailableError
 from ._needs import ANSWER, check_listens, engine_module
+from ._ray_options import check_direct
 from ._ray_session import Session
 
 # Of 107 bytes that a socket's path may have, Ray's own part takes 63.
@@ -128,27 +129,17 @@ if hasattr(os, "register_at_fork"):
 
 
 def _opened(address: str | None, options: dict[str, Any], workers: int | None) -> _Connection:
-    if address is None and not os.environ.get("RAY_ADDRESS"):
-        return _Local(options, workers)
-    return _Remote(address, options)
-
-
-def check_direct(name: str, address: str) -> None:
-    """Raise ModeUnavailableError if *address*, which has this *name*, is of a Ray Client."""
-    if address.startswith("ray://"):
-        raise ModeUnavailableError(
-            f"{name} is {address!r}: a Ray Client, which can't say what becomes of a task before "
-            "it ends. Run the program on a machine of the cluster with address='auto', for "
-            "instance by `ray job submit`."
-        )
+    where = address or os.environ.get("RAY_ADDRESS") or "local"
+    if where == "local":
+        return _Local(address, options, workers)
+    return _Remote(address, options, where)
 
 
 class _Remote(_Connection):
     """A connection to a cluster that is there."""
 
-    def __init__(self, address: str | None, options: dict[str, Any]) -> None:
+    def __init__(self, address: str | None, options: dict[str, Any], where: str) -> None:
         super().__init__(address, options)
-        where = address or os.environ["RAY_ADDRESS"]
         check_direct("RAY_ADDRESS", where)
         check_listens(where, "Ray cluster")
         try:
@@ -157,8 +148,9 @@ class _Remote(_Connection):
         except Exception as error:
             raise ModeUnavailableError(
                 f"no Ray cluster can be used at {where} ({type(error).__name__}: {error}). Is it "
-                "the head's address, and does the cluster have the same Ray, the same Python and "
-                "the same token (RAY_AUTH_MODE) as this program?"
+                "the head's address, do init_options= suit a cluster that is there, and does it "
+                "have the same Ray, the same Python and the same token (RAY_AUTH_MODE) as this "
+                "program?"
             ) from error
         self.session = Session()
 
@@ -189,8 +181,8 @@ class _Local(_Connection):
     thread may end before its executor does.
     """
 
-    def __init__(self, options: dict[str, Any], workers: int | None) -> None:
-        super().__init__(None, options)
+    def __init__(self, address: str | None, options: dict[str, Any], workers: int | None) -> None:
+        super().__init__(address, options)
         self.free = "num_cpus" not in options
         self._options = {
             "num_cpus": workers or default_workers("process"),
@@ -234,8 +226,8 @@ def _started(options: dict[str, Any]) -> Session:
         engine_module("ray", "ray").init(address="local", **options)
     except Exception as error:
         raise ModeUnavailableError(
-            "no Ray cluster can be started on this machine with the options "
-            f"{options} ({type(error).__name__}: {error})."
+            f"no Ray cluster can be started on this machine ({type(error).__name__}: {error}). It "
+            f"was asked for with {', '.join(options)}; see init_options=."
         ) from error
     return Session()
 
