@@ -15,6 +15,7 @@ from typing import Any
 from ...exceptions import ModeUnavailableError
 from ._dask_node import carry, end, hold
 from ._dask_places import Places
+from ._dask_workers import Seen, Workers, ask
 from ._engine import Engine
 from ._needs import ANSWER, check_versions, is_reached
 from ._node import tell_node, versions
@@ -25,7 +26,7 @@ _FIRST_WORKER = 30.0
 _CUT_OFF = 2.0
 
 _LOOK = 0.25
-_LOOK_ROUND = 0.5  # for workers that came or went
+_LOOK_ROUND, _LOOK_EACH = 0.5, 0.005  # for workers that came or went; and more for each there is
 
 _GONE = "Dask has removed it: it died, perhaps for lack of memory, or can't be reached"
 
@@ -141,9 +142,8 @@ class DaskEngine(Engine):
         self._ends = end
         self._topic = f"concurkit-{terms.token}"
         self._terms = pickle.dumps(terms)
-        self._seats: dict[str, int] = {}  # how many of ours each worker has
-        self._known: dict[str, int] = {}  # how many threads each had when they were last asked for
-        self._looked = 0.0
+        self._workers = Workers()
+        self._looked = 0.0  # when they were last asked for
         self._nodes: dict[str, str] = {}  # which process each worker is
         self._leases: dict[str, Any] = {}  # if they are gone, so are the processes there
         self._lines: dict[str, DaskLine] = {}  # by seat
@@ -156,10 +156,10 @@ class DaskEngine(Engine):
         until = time.monotonic() + _FIRST_WORKER
         while True:
             try:
-                count = sum(self._threads().values())
+                self._look()
             except LostError as error:
                 raise ModeUnavailableError(str(error)) from error
-            if count:
+            if count := self._workers.threads:
                 return count
             if time.monotonic() > until:
                 raise ModeUnavailableError(
@@ -198,59 +198,40 @@ class DaskEngine(Engine):
 
     def _free_worker(self) -> str | None:
         """Takes a place at a worker, if there is any."""
-        threads = self._look()
-        with self._lock:
-            if not threads:
-                return None
-            address = min(threads, key=lambda one: self._seats.get(one, 0) / threads[one])
-            self._seats[address] = self._seats.get(address, 0) + 1
-            return address
+        self._look()
+        return self._workers.take()
 
     def has_room_elsewhere(self, address: str) -> bool:
-        """Whether batches wait at this worker for its threads, and would not at another."""
-        threads = self._seen_lately()
-        with self._lock:
-            crowded = self._seats[address] > threads.get(address, 0)
-            return crowded and any(self._seats.get(one, 0) < threads[one] for one in threads)
+        """Whether batches wait at this worker, and would not at another."""
+        self._look_again()
+        return self._workers.has_room_elsewhere(address)
 
     def is_gone(self, address: str) -> bool:
         """Whether there is no such worker any more."""
-        return address not in self._seen_lately()
+        return address not in self._look_again()
 
-    def _seen_lately(self) -> dict[str, int]:
-        """What `_look` gave, not long ago."""
-        now = time.monotonic()
-        with self._lock:
-            due = now - self._looked > _LOOK_ROUND
-        return self._look() if due else self._known
+    def _look_again(self) -> Mapping[str, Seen]:
+        """What `_look` gives, or gave not long ago: of many workers it is much."""
+        seen = self._workers.seen
+        rest = _LOOK_ROUND + len(seen) * _LOOK_EACH
+        return self._look() if time.monotonic() - self._looked > rest else seen
 
-    def _look(self) -> dict[str, int]:
-        """How many threads each worker has; those that are gone are forgotten."""
-        threads = self._threads()
-        with self._lock:
-            self._looked, self._known = time.monotonic(), threads
-            gone = self._nodes.keys() - threads.keys()
-        for address in gone:
-            self.forget(address)
-        return threads
+    def _look(self) -> Mapping[str, Seen]:
+        """Ask for the workers; those that are gone are forgotten."""
+        self.check_connection()
+        seen = ask(self._client, self._places)
+        self._looked = time.monotonic()
+        self._workers.saw(seen)
+        for address in list(self._nodes):
+            if address not in seen:
+                self.forget(address)
+        return seen
 
     def forget(self, address: str) -> None:
         """The worker at *address* is gone; another may come there."""
         with self._lock:
             self._nodes.pop(address, None)
             self._leases.pop(address, None)
-
-    def _threads(self) -> dict[str, int]:
-        """How many threads each worker has, of those that may be used."""
-        self.check_connection()
-        try:
-            found: dict[str, int] = self._client.nthreads(callback_timeout=ANSWER)
-            if self._places:
-                info = self._client.scheduler_info(n_workers=-1)["workers"]
-                found = {one: found[one] for one in found if self._places.fit(one, info)}
-        except OSError as error:
-            raise LostError(f"Dask's scheduler does not answer ({error!r})") from error
-        return {one: count for one, count in found.items() if count}
 
     def _node_at(self, address: str) -> str:
         """Which process has that address, once it is known to fit."""
@@ -277,8 +258,7 @@ class DaskEngine(Engine):
 
     def free(self, address: str) -> None:
         """One seat less is at this worker."""
-        with self._lock:
-            self._seats[address] -= 1
+        self._workers.free(address)
 
     def submit(self, address: str, order: Order, references: list[Any]) -> Any:
         """Have a batch run by the worker there, and by no other."""

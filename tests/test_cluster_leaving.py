@@ -1,0 +1,74 @@
+"""Workers of Dask's that are paused, or retired, as adaptive clusters do."""
+
+# ruff: noqa: SIM300  (assertions read: expected == actual)
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+import sample_tasks
+from conftest import ENGINES, dask_cluster
+from waiting import wait_until
+
+from concurkit import DaskExecutor, Success, Task, run_concurrently
+
+pytestmark = pytest.mark.skipif("dask" not in ENGINES, reason="needs distributed")
+
+
+@pytest.fixture
+def small_cluster(tmp_path: Path) -> Iterator[Any]:
+    """A cluster of two worker processes with one thread each."""
+    import dask
+
+    with dask.config.set({"temporary-directory": str(tmp_path)}), dask_cluster(2) as cluster:
+        yield cluster
+
+
+@pytest.fixture
+def client(small_cluster: Any) -> Iterator[Any]:
+    """The test's own way to the cluster, both of whose workers are there."""
+    import distributed
+
+    with distributed.Client(small_cluster, set_as_default=False) as client:
+        client.wait_for_workers(2)
+        yield client
+
+
+def pause(client: Any, address: str) -> None:
+    """As a worker does that is short of memory, for good."""
+
+    async def now(dask_worker: Any) -> None:
+        from distributed.core import Status
+
+        dask_worker.memory_manager.memory_pause_fraction = False  # it would go on
+        dask_worker.status = Status.paused
+
+    client.run(now, workers=[address])
+    wait_until(lambda: "paused" == client.scheduler_info(n_workers=-1)["workers"][address]["status"])
+
+
+def where(tasks: list[Any], **options: Any) -> set[str]:
+    """The addresses of the workers that these ran at."""
+    outcomes = run_concurrently(tasks, chunksize=1, on_error="collect", total_timeout=60, **options)
+    assert all(isinstance(one, Success) for one in outcomes), outcomes
+    return {one.worker.split()[1] for one in outcomes}
+
+
+def at_both(dask: DaskExecutor, client: Any, place: Path) -> list[str]:
+    """Have a task run at each worker; their addresses."""
+    place.mkdir()
+    both = where([Task(sample_tasks.meet, str(place), 2)] * 2, mode=dask)
+    assert set(client.nthreads()) == both
+    return sorted(both)
+
+
+def test_a_paused_worker_is_sent_nothing(client: Any, tmp_path: Path) -> None:
+    """What it was sent and has not begun goes elsewhere."""
+    with DaskExecutor(client) as dask:
+        paused, other = at_both(dask, client, tmp_path / "met")
+        pause(client, paused)
+
+        assert {other} == where([Task(sample_tasks.give, 1)] * 6, mode=dask)
