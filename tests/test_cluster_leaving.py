@@ -4,6 +4,7 @@
 
 from __future__ import annotations
 
+import threading
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -72,3 +73,42 @@ def test_a_paused_worker_is_sent_nothing(client: Any, tmp_path: Path) -> None:
         pause(client, paused)
 
         assert {other} == where([Task(sample_tasks.give, 1)] * 6, mode=dask)
+
+
+def test_a_worker_that_is_retired(client: Any, tmp_path: Path) -> None:
+    """Retiring it ends soon, though processes were kept there, and the run goes on elsewhere."""
+    with DaskExecutor(client) as dask:
+        retired, other = at_both(dask, client, tmp_path / "met")
+
+        assert [retired] == list(client.retire_workers([retired], callback_timeout=30))
+        wait_until(lambda: [other] == list(client.nthreads()))
+        assert {other} == where([Task(sample_tasks.give, 1)] * 6, mode=dask, retry=3)
+
+
+def test_a_lease_that_moves_ends_nothing_under_way(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Dask may take a worker's data elsewhere while batches run there, and others may follow."""
+    from concurkit.executors.cluster import _dask_lease
+
+    ended: list[str] = []
+    monkeypatch.setattr(_dask_lease, "end_node", ended.append)
+
+    def over() -> bool:
+        return not any(one.name == "concurkit-end" for one in threading.enumerate())
+
+    lease: Any = _dask_lease.hold("one")
+    with _dask_lease.at_work("one"):
+        with _dask_lease.at_work("one"):
+            del lease
+            wait_until(over)
+        assert [] == ended
+    assert ["one"] == ended
+    with _dask_lease.at_work("one"):  # and so it goes on until there is a lease
+        pass
+    assert ["one"] * 2 == ended
+    first, second = _dask_lease.hold("one"), _dask_lease.hold("one")
+    with _dask_lease.at_work("one"):
+        del first
+        wait_until(over)
+    assert ["one"] * 2 == ended
+    del second
+    wait_until(lambda: ["one"] * 3 == ended)

@@ -13,7 +13,8 @@ from queue import Empty, SimpleQueue
 from typing import Any
 
 from ...exceptions import ModeUnavailableError
-from ._dask_node import carry, end, hold
+from ._dask_lease import hold
+from ._dask_node import carry, end
 from ._dask_places import Places
 from ._dask_workers import Seen, Workers, ask
 from ._engine import Engine
@@ -225,6 +226,9 @@ class DaskEngine(Engine):
         for address in list(self._nodes):
             if address not in seen:
                 self.forget(address)
+            elif seen[address].leaves:  # its data go elsewhere, and this stays: if it stays too,
+                with self._lock:  # that is said anew
+                    self._leases.pop(address, None)
         return seen
 
     def forget(self, address: str) -> None:
@@ -244,8 +248,8 @@ class DaskEngine(Engine):
             if address not in found or isinstance(found[address], OSError):
                 raise LostError(f"the worker at {address} did not answer")
             known = check_versions(found[address], f"the Dask worker at {address}")
-            self._lease(address)
             self._nodes[address] = known
+        self._lease(address)
         return known
 
     def _lease(self, address: str) -> None:

@@ -4,11 +4,9 @@ from __future__ import annotations
 
 import asyncio
 import pickle
-import threading
 from typing import Any
-from weakref import finalize
 
-from ..._daemons import DAEMON
+from ._dask_lease import at_work
 from ._needs import engine_module
 from ._node import end_node, node_for
 from ._wire import LostError, Order, Reply, Terms
@@ -42,31 +40,13 @@ def carry(topic: str, packed_terms: bytes, packed_order: bytes, *lots: Any) -> R
         task = worker.state.tasks.get(key)
         return task is not None and task.state != "cancelled"
 
-    for said in node.carry(order, lots, is_wanted):
-        if isinstance(said, Reply):
-            return said
-        worker.log_event(topic, {"seat": order.seat, "number": order.number, "note": tuple(said)})
+    with at_work(terms.token):
+        for said in node.carry(order, lots, is_wanted):
+            if isinstance(said, Reply):
+                return said
+            note = {"seat": order.seat, "number": order.number, "note": tuple(said)}
+            worker.log_event(topic, note)
     raise LostError("the batch came to nothing")
-
-
-def hold(token: str) -> _Lease:
-    """Keep an executor's processes here for as long as its client holds the future of this call."""
-    return _Lease(token)
-
-
-class _Lease:
-    def __init__(self, token: str) -> None:
-        finalize(self, _end_soon, token).atexit = False
-
-    def __reduce__(self) -> Any:
-        raise TypeError("a lease stays in the worker that it was made in")
-
-    def __sizeof__(self) -> int:  # the least that Dask would want to spill
-        return 0
-
-
-def _end_soon(token: str) -> None:
-    threading.Thread(target=end_node, args=(token,), name="concurkit-end", daemon=DAEMON).start()
 
 
 async def end(token: str) -> None:
