@@ -6,6 +6,7 @@ This is the caller's side; the workers' is `_dask_node`.
 from __future__ import annotations
 
 import logging
+import multiprocessing
 import pickle
 import time
 from collections.abc import Callable, Iterator, Mapping
@@ -14,7 +15,7 @@ from typing import Any
 
 from ...exceptions import ModeUnavailableError
 from ._dask_lease import hold
-from ._dask_node import carry, end
+from ._dask_node import carry, end, make_way
 from ._dask_places import Places
 from ._dask_workers import Seen, Workers, ask
 from ._engine import Engine
@@ -62,6 +63,8 @@ class DaskLine:
                 self._engine.check_connection()
                 if self._engine.is_gone(self.where):
                     raise LostError(_GONE) from None
+                if not begun and self._engine.is_inside:
+                    self._engine.call_on(_nothing, self.where, make_way)
                 if not begun and self.is_crowded():  # it waits here, and elsewhere it need not
                     self.tell(order.seat, order.number, RECALL_UNBEGUN, -1)
                 continue
@@ -149,6 +152,8 @@ class DaskEngine(Engine):
         self._leases: dict[str, Any] = {}  # if they are gone, so are the processes there
         self._lines: dict[str, DaskLine] = {}  # by seat
         self._unheard_since: float | None = None
+        # Whether this may be a task: then what waits for it may hold the thread that it needs.
+        self.is_inside = multiprocessing.parent_process() is not None
         self._direct: bool | None = None  # whether data need not go by way of the scheduler
         client.subscribe_topic(self._topic, self._heard)
 
@@ -333,6 +338,10 @@ class DaskEngine(Engine):
                 self._leases.clear()
         finally:
             self._ends()
+
+
+def _nothing(_: object) -> None:
+    """No answer is waited for."""
 
 
 class _Listening:

@@ -35,8 +35,10 @@ def carry(topic: str, packed_terms: bytes, packed_order: bytes, *lots: Any) -> R
     order: Order = pickle.loads(packed_order)
     node = node_for(terms, terms.size or worker.state.nthreads, f"dask {worker.address}")
     key = worker.get_current_task()
+    way = _Way()
 
     def is_wanted() -> bool:
+        way.make()
         task = worker.state.tasks.get(key)
         return task is not None and task.state != "cancelled"
 
@@ -47,6 +49,35 @@ def carry(topic: str, packed_terms: bytes, packed_order: bytes, *lots: Any) -> R
             note = {"seat": order.seat, "number": order.number, "note": tuple(said)}
             worker.log_event(topic, note)
     raise LostError("the batch came to nothing")
+
+
+# ---- runs inside tasks --------------------------------------------------------------------------
+
+_asked = [0]  # how often somebody inside a task has asked for room in this process
+
+
+def make_way() -> None:
+    """Have the batches here give up their threads of Dask's: what they wait for may need one.
+
+    Their own processes are the limit then. Others keep Dask's threads, by which it counts its work.
+    """
+    _asked[0] += 1
+
+
+class _Way:
+    """A batch's thread of Dask's."""
+
+    def __init__(self) -> None:
+        self._asked: int | None = _asked[0]
+
+    def make(self) -> None:
+        """Give it up, once, if that was asked since; in that thread."""
+        if self._asked is not None and self._asked != _asked[0]:
+            self._asked = None
+            _distributed.secede()
+
+
+# ---- the end ------------------------------------------------------------------------------------
 
 
 async def end(token: str) -> None:
