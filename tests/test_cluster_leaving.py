@@ -4,8 +4,11 @@
 
 from __future__ import annotations
 
+import os
+import signal
 import threading
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
@@ -19,12 +22,13 @@ from concurkit import DaskExecutor, Success, Task, run_concurrently
 pytestmark = pytest.mark.skipif("dask" not in ENGINES, reason="needs distributed")
 
 
-@pytest.fixture
-def small_cluster(tmp_path: Path) -> Iterator[Any]:
-    """A cluster of two worker processes with one thread each."""
+@pytest.fixture(scope="module")
+def small_cluster(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Any]:
+    """A cluster of two worker processes with one thread each; the last test here retires one."""
     import dask
 
-    with dask.config.set({"temporary-directory": str(tmp_path)}), dask_cluster(2) as cluster:
+    here = {"temporary-directory": str(tmp_path_factory.mktemp("dask"))}
+    with dask.config.set(here), dask_cluster(2) as cluster:
         yield cluster
 
 
@@ -38,17 +42,17 @@ def client(small_cluster: Any) -> Iterator[Any]:
         yield client
 
 
-def pause(client: Any, address: str) -> None:
-    """As a worker does that is short of memory, for good."""
+def become(status: str, client: Any, address: str) -> None:
+    """As a worker does that is short of memory, or is so no more."""
 
     async def now(dask_worker: Any) -> None:
         from distributed.core import Status
 
-        dask_worker.memory_manager.memory_pause_fraction = False  # it would go on
-        dask_worker.status = Status.paused
+        dask_worker.memory_manager.memory_pause_fraction = False  # which is looked at often
+        dask_worker.status = Status.lookup[status]
 
     client.run(now, workers=[address])
-    wait_until(lambda: "paused" == client.scheduler_info(n_workers=-1)["workers"][address]["status"])
+    wait_until(lambda: status == client.scheduler_info(n_workers=-1)["workers"][address]["status"])
 
 
 def where(tasks: list[Any], **options: Any) -> set[str]:
@@ -70,19 +74,11 @@ def test_a_paused_worker_is_sent_nothing(client: Any, tmp_path: Path) -> None:
     """What it was sent and has not begun goes elsewhere."""
     with DaskExecutor(client) as dask:
         paused, other = at_both(dask, client, tmp_path / "met")
-        pause(client, paused)
-
-        assert {other} == where([Task(sample_tasks.give, 1)] * 6, mode=dask)
-
-
-def test_a_worker_that_is_retired(client: Any, tmp_path: Path) -> None:
-    """Retiring it ends soon, though processes were kept there, and the run goes on elsewhere."""
-    with DaskExecutor(client) as dask:
-        retired, other = at_both(dask, client, tmp_path / "met")
-
-        assert [retired] == list(client.retire_workers([retired], callback_timeout=30))
-        wait_until(lambda: [other] == list(client.nthreads()))
-        assert {other} == where([Task(sample_tasks.give, 1)] * 6, mode=dask, retry=3)
+        become("paused", client, paused)
+        try:
+            assert {other} == where([Task(sample_tasks.give, 1)] * 6, mode=dask)
+        finally:
+            become("running", client, paused)
 
 
 def test_a_lease_that_moves_ends_nothing_under_way(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -112,3 +108,38 @@ def test_a_lease_that_moves_ends_nothing_under_way(monkeypatch: pytest.MonkeyPat
     assert ["one"] * 2 == ended
     del second
     wait_until(lambda: ["one"] * 3 == ended)
+
+
+def test_a_worker_that_does_not_answer_at_the_end(
+    client: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """It is not waited for; it ends what it has of ours when it goes on."""
+    monkeypatch.setattr("concurkit.executors.cluster._dask._GOODBYE", 0.3)
+
+    def processes() -> int:
+        import psutil
+
+        helpers = psutil.Process().children()  # the fork server stays
+        return sum(len(one.children()) for one in helpers)
+
+    with ThreadPoolExecutor(1) as elsewhere:
+        dask = DaskExecutor(client)
+        stuck, _ = at_both(dask, client, tmp_path / "met")
+        assert all(client.run(processes).values())
+        [pid] = client.run(os.getpid, workers=[stuck]).values()
+        os.kill(pid, signal.SIGSTOP)
+        try:
+            elsewhere.submit(dask.shutdown).result(timeout=60)
+        finally:
+            os.kill(pid, signal.SIGCONT)
+    wait_until(lambda: not any(client.run(processes).values()))
+
+
+def test_a_worker_that_is_retired(client: Any, tmp_path: Path) -> None:
+    """Retiring it ends soon, though processes were kept there, and the run goes on elsewhere."""
+    with DaskExecutor(client) as dask:
+        retired, other = at_both(dask, client, tmp_path / "met")
+
+        assert [retired] == list(client.retire_workers([retired], callback_timeout=30))
+        wait_until(lambda: [other] == list(client.nthreads()))
+        assert {other} == where([Task(sample_tasks.give, 1)] * 6, mode=dask, retry=3)

@@ -23,9 +23,11 @@ from ._needs import ANSWER, check_versions, is_reached
 from ._node import tell_node, versions
 from ._wire import KEPT, RECALL_UNBEGUN, LostError, NeverBegunError, Note, Order, Reply, Terms
 
-# So long, in seconds: until there is a worker; without a connection to the scheduler;
+# So long, in seconds: until there is a worker, or an answer of its first; without a connection to
+# the scheduler; until all workers have ended what they have of ours.
 _FIRST_WORKER = 30.0
 _CUT_OFF = 2.0
+_GOODBYE = 3.0
 
 _LOOK = 0.25
 _LOOK_ROUND, _LOOK_EACH = 0.5, 0.005  # for workers that came or went; and more for each there is
@@ -247,7 +249,11 @@ class DaskEngine(Engine):
         known = self._nodes.get(address)
         if known is None:
             try:
-                found = self._client.run(versions, workers=[address], on_error="return")
+                found = self._client.run(
+                    versions, workers=[address], on_error="return", callback_timeout=_FIRST_WORKER
+                )
+            except TimeoutError:
+                found = {}
             except OSError as error:
                 raise LostError(f"Dask's scheduler does not answer ({error!r})") from error
             if address not in found or isinstance(found[address], OSError):
@@ -333,10 +339,14 @@ class DaskEngine(Engine):
         try:
             if client.status == "running":
                 if alive := list(self._nodes):
-                    client.run(end, self.token, workers=alive, on_error="ignore")
-                client.unsubscribe_topic(self._topic)
-                self._leases.clear()
+                    options = {"on_error": "ignore", "callback_timeout": _GOODBYE}
+                    client.run(end, self.token, workers=alive, **options)
+        except OSError:  # a worker did not answer: without a lease it ends them later
+            logging.getLogger("concurkit").debug("no answer from all of %s", alive, exc_info=True)
         finally:
+            if client.status == "running":
+                client.unsubscribe_topic(self._topic)
+            self._leases.clear()
             self._ends()
 
 
