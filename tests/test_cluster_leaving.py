@@ -1,4 +1,4 @@
-"""Workers of Dask's that are paused, or retired, as adaptive clusters do."""
+"""Workers of Dask's that are paused, busy, or retired, as adaptive clusters do: batches leave."""
 
 # ruff: noqa: SIM300  (assertions read: expected == actual)
 
@@ -17,7 +17,8 @@ import sample_tasks
 from conftest import ENGINES, dask_cluster
 from waiting import wait_until
 
-from concurkit import DaskExecutor, Success, Task, run_concurrently
+from concurkit import DaskExecutor, Success, Task, iter_concurrently, run_concurrently
+from concurkit.executors.cluster._dask_workers import Seen, Workers
 
 pytestmark = pytest.mark.skipif("dask" not in ENGINES, reason="needs distributed")
 
@@ -79,6 +80,65 @@ def test_a_paused_worker_is_sent_nothing(client: Any, tmp_path: Path) -> None:
             assert {other} == where([Task(sample_tasks.give, 1)] * 6, mode=dask)
         finally:
             become("running", client, paused)
+
+
+def test_a_batch_does_not_wait_for_tasks_of_others(client: Any, tmp_path: Path) -> None:
+    """It is taken back from a worker that another program keeps busy, and goes where room is."""
+    started, go = str(tmp_path / "started"), str(tmp_path / "go")
+    [busy, free] = client.nthreads()
+    other = client.submit(sample_tasks.note_and_wait_for_file, started, go, workers=[busy])
+    try:
+        sample_tasks.wait_for_file(started)
+        with DaskExecutor(client) as dask:
+            assert {free} == where([Task(sample_tasks.give, 1)] * 4, mode=dask)
+    finally:
+        Path(go).touch()
+    assert "done" == other.result(timeout=60)
+
+
+def test_a_batch_does_not_wait_for_one_that_takes_long(client: Any, tmp_path: Path) -> None:
+    """Of more than there are threads some wait, but not while another worker has room."""
+    names = [(str(tmp_path / f"started {one}"), str(tmp_path / f"go {one}")) for one in "ab"]
+    slow = [Task(sample_tasks.note_and_wait_for_file, *each) for each in names]
+    tasks = [*slow, *Task.map(sample_tasks.give, range(2))]  # one of these waits at each worker
+    with (
+        DaskExecutor(client, max_workers=4) as dask,
+        iter_concurrently(tasks, mode=dask, chunksize=1, total_timeout=60, ordered=False) as run,
+    ):
+        for started, _ in names:
+            sample_tasks.wait_for_file(started)
+        Path(names[0][1]).touch()
+        assert {"done", 0, 1} == {next(run) for _ in range(3)}
+        Path(names[1][1]).touch()
+        assert ["done"] == list(run)
+
+
+def test_where_there_is_room() -> None:
+    """By what is under way and what the scheduler says; nobody hops from queue to queue."""
+    workers = Workers()
+    workers.saw({"a": Seen(1, "running", 1.0), "b": Seen(2, "running", 1.0)})
+    assert 3 == workers.slots
+    assert ["a", "b", "b", "a"] == [workers.take() for _ in range(4)]
+
+    with workers.sending("a"), workers.sending("b"):
+        assert workers.is_full("a")
+        assert not workers.is_full("b")
+        assert "b" == workers.take()
+        assert workers.is_better_left("a")  # others have kept it waiting there
+    assert not workers.is_better_left("b")
+    assert workers.is_full("a")
+    workers.saw({"a": Seen(1, "running", 1.0), "b": Seen(2, "running", 1.0)})  # nothing new
+    assert workers.is_full("a")
+    workers.saw({"a": Seen(1, "running", 2.0, is_idle=False), "b": Seen(2, "running", 1.0)})
+    assert workers.is_full("a")
+    workers.saw({"a": Seen(1, "running", 3.0), "b": Seen(2, "running", 1.0)})
+    assert not workers.is_full("a")
+    workers.saw({"a": Seen(1, "paused", 4.0), "b": Seen(2, "running", 1.0)})
+    assert 2 == workers.slots
+    assert workers.is_full("a")
+    workers.saw({"a": Seen(1, "paused", 4.0)})
+    assert not workers.is_full("a")
+    assert workers.take() is None
 
 
 def test_a_lease_that_moves_ends_nothing_under_way(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -192,6 +192,18 @@ def test_which_workers_submit_options_allow() -> None:
     assert not split({"workers": ["a"]})[1].fit("tcp://new:1", info)
 
 
+def test_resources_say_how_many_batches_a_worker_takes() -> None:
+    """As its threads do: Dask keeps others waiting."""
+    its = {"resources": {"GPU": 2, "MEMORY": 7}}
+
+    def slots(**resources: float) -> int:
+        return split({"resources": resources})[1].slots(4, its)
+
+    assert 4 == slots() == slots(GPU=0) == slots(GPU=0.5)
+    assert 2 == slots(GPU=1) == slots(MEMORY=3)
+    assert 1 == slots(GPU=1, MEMORY=5)
+
+
 # ---- a cluster that can't run the tasks ---------------------------------------------------------
 
 

@@ -34,7 +34,8 @@ class DaskExecutor(ClusterExecutor):
         cluster: where: the address of a scheduler, a `distributed.Client`, or a cluster object of
             Dask's. By default the program's own client if there is one, else the scheduler that
             Dask is configured for, else a cluster in this process, which ends with the executor.
-        max_workers: how many tasks at once; by default as many as the workers have threads.
+        max_workers: how many tasks at once; by default as many as the workers have threads, or
+            as their resources suffice for.
         security: how to connect: what `distributed.Client` takes as such.
         submit_options: of what `Client.submit` takes: "workers", "resources", "priority" and
             "fifo_timeout", as in `{"resources": {"GPU": 1}, "priority": 10}`.
@@ -92,7 +93,7 @@ class DaskExecutor(ClusterExecutor):
         client, end = _connect(cluster, security, workers)
         try:
             engine = DaskEngine(client, terms, options, places, end)
-            self._engage(engine, terms, workers or engine.threads(), variables)
+            self._engage(engine, terms, workers or engine.slots(), variables)
         except BaseException:
             end()
             raise

@@ -15,12 +15,12 @@ from typing import Any
 
 from ...exceptions import ModeUnavailableError
 from ._dask_lease import hold
-from ._dask_node import carry, end, make_way
+from ._dask_node import carry, end, make_way, tell
 from ._dask_places import Places
 from ._dask_workers import Seen, Workers, ask
 from ._engine import Engine
 from ._needs import ANSWER, check_versions, is_reached
-from ._node import tell_node, versions
+from ._node import versions
 from ._wire import KEPT, RECALL_UNBEGUN, LostError, NeverBegunError, Note, Order, Reply, Terms
 
 # So long, in seconds: until there is a worker, or an answer of its first; without a connection to
@@ -48,7 +48,7 @@ class DaskLine:
     def carry(self, order: Order, references: list[Any]) -> Iterator[Note | Reply]:
         """Send a batch, and say what is heard of it."""
         engine, news = self._engine, self._news
-        with engine.listening(order, self):
+        with engine.listening(order, self), engine.workers.sending(self.where):
             future = engine.submit(self.where, order, references)
             future.add_done_callback(lambda _: news.put(future))
             try:
@@ -57,7 +57,7 @@ class DaskLine:
                 future.release() if future.done() else future.cancel()
 
     def _follow(self, future: Any, order: Order) -> Iterator[Note | Reply]:
-        begun = False
+        come = False  # to a thread of the worker's
         while True:
             try:
                 said = self._news.get(timeout=_LOOK)
@@ -65,9 +65,9 @@ class DaskLine:
                 self._engine.check_connection()
                 if self._engine.is_gone(self.where):
                     raise LostError(_GONE) from None
-                if not begun and self._engine.is_inside:
+                if not come and self._engine.is_inside:
                     self._engine.call_on(_nothing, self.where, make_way)
-                if not begun and self.is_crowded():  # it waits here, and elsewhere it need not
+                if not come and self._is_better_left():
                     self.tell(order.seat, order.number, RECALL_UNBEGUN, -1)
                 continue
             if isinstance(said, str):
@@ -76,8 +76,11 @@ class DaskLine:
                 yield self._result(future)
                 return
             if isinstance(said, tuple) and said[0] == order.number:
-                begun = True
-                yield Note(*said[1])
+                if not come:
+                    come = True
+                    self._engine.workers.came(self.where)
+                if said[1] is not None:
+                    yield Note(*said[1])
 
     def _result(self, future: Any) -> Reply:
         try:
@@ -104,7 +107,11 @@ class DaskLine:
 
     def is_crowded(self) -> bool:
         """Whether another worker would take batches sooner."""
-        self._is_left = self._is_left or self._engine.has_room_elsewhere(self.where)
+        self._engine.look_again()
+        return self._is_left or self._engine.workers.is_full(self.where)
+
+    def _is_better_left(self) -> bool:
+        self._is_left = self._is_left or self._engine.workers.is_better_left(self.where)
         return self._is_left
 
     def tell(self, seat: str, number: int, what: int, position: int) -> None:
@@ -115,7 +122,7 @@ class DaskLine:
             if ahead is True:  # it is told, since no batch is there to tell it
                 self.hear(number, Note(KEPT))
 
-        engine.call_on(answered, self.where, tell_node, engine.token, seat, number, what, position)
+        engine.call_on(answered, self.where, tell, engine.token, seat, number, what, position)
 
     def cut(self) -> None:
         """Wait for this worker no more."""
@@ -148,7 +155,7 @@ class DaskEngine(Engine):
         self._ends = end
         self._topic = f"concurkit-{terms.token}"
         self._terms = pickle.dumps(terms)
-        self._workers = Workers()
+        self.workers = Workers()
         self._looked = 0.0  # when they were last asked for
         self._nodes: dict[str, str] = {}  # which process each worker is
         self._leases: dict[str, Any] = {}  # if they are gone, so are the processes there
@@ -159,15 +166,15 @@ class DaskEngine(Engine):
         self._direct: bool | None = None  # whether data need not go by way of the scheduler
         client.subscribe_topic(self._topic, self._heard)
 
-    def threads(self) -> int:
-        """How many threads the workers have; waits for the first worker."""
+    def slots(self) -> int:
+        """How many tasks the workers take at once; waits for the first worker."""
         until = time.monotonic() + _FIRST_WORKER
         while True:
             try:
                 self._look()
             except LostError as error:
                 raise ModeUnavailableError(str(error)) from error
-            if count := self._workers.threads:
+            if count := self.workers.slots:
                 return count
             if time.monotonic() > until:
                 raise ModeUnavailableError(
@@ -207,20 +214,15 @@ class DaskEngine(Engine):
     def _free_worker(self) -> str | None:
         """Takes a place at a worker, if there is any."""
         self._look()
-        return self._workers.take()
-
-    def has_room_elsewhere(self, address: str) -> bool:
-        """Whether batches wait at this worker, and would not at another."""
-        self._look_again()
-        return self._workers.has_room_elsewhere(address)
+        return self.workers.take()
 
     def is_gone(self, address: str) -> bool:
         """Whether there is no such worker any more."""
-        return address not in self._look_again()
+        return address not in self.look_again()
 
-    def _look_again(self) -> Mapping[str, Seen]:
+    def look_again(self) -> Mapping[str, Seen]:
         """What `_look` gives, or gave not long ago: of many workers it is much."""
-        seen = self._workers.seen
+        seen = self.workers.seen
         rest = _LOOK_ROUND + len(seen) * _LOOK_EACH
         return self._look() if time.monotonic() - self._looked > rest else seen
 
@@ -229,7 +231,7 @@ class DaskEngine(Engine):
         self.check_connection()
         seen = ask(self._client, self._places)
         self._looked = time.monotonic()
-        self._workers.saw(seen)
+        self.workers.saw(seen)
         for address in list(self._nodes):
             if address not in seen:
                 self.forget(address)
@@ -260,7 +262,6 @@ class DaskEngine(Engine):
                 raise LostError(f"the worker at {address} did not answer")
             known = check_versions(found[address], f"the Dask worker at {address}")
             self._nodes[address] = known
-        self._lease(address)
         return known
 
     def _lease(self, address: str) -> None:
@@ -273,10 +274,11 @@ class DaskEngine(Engine):
 
     def free(self, address: str) -> None:
         """One seat less is at this worker."""
-        self._workers.free(address)
+        self.workers.free(address)
 
     def submit(self, address: str, order: Order, references: list[Any]) -> Any:
         """Have a batch run by the worker there, and by no other."""
+        self._lease(address)
         return self._client.submit(
             carry,
             self._topic,

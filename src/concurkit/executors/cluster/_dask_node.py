@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import asyncio
 import pickle
+import threading
 from typing import Any
 
 from ._dask_lease import at_work
 from ._needs import engine_module
-from ._node import end_node, node_for
-from ._wire import LostError, Order, Reply, Terms
+from ._node import end_node, node_for, tell_node
+from ._wire import ASK, STOP, LostError, Order, Reply, Terms
 
 _distributed = engine_module("distributed", "dask")
 _protocol = engine_module("distributed.protocol", "dask")
@@ -33,11 +34,20 @@ def carry(topic: str, packed_terms: bytes, packed_order: bytes, *lots: Any) -> R
     worker = _distributed.get_worker()
     terms: Terms = pickle.loads(packed_terms)
     order: Order = pickle.loads(packed_order)
+    with _lock:
+        _known.add(terms.token)
+        if (order.seat, order.number) in _unwanted.get(terms.token, ()):
+            raise LostError("the batch was taken back")
     node = node_for(terms, terms.size or worker.state.nthreads, f"dask {worker.address}")
     key = worker.get_current_task()
     way = _Way()
 
+    def say(note: tuple[Any, ...] | None) -> None:
+        worker.log_event(topic, {"seat": order.seat, "number": order.number, "note": note})
+
     def is_wanted() -> bool:
+        if way.is_new:  # it has come to a thread, and takes longer than a moment
+            say(None)
         way.make()
         task = worker.state.tasks.get(key)
         return task is not None and task.state != "cancelled"
@@ -46,9 +56,24 @@ def carry(topic: str, packed_terms: bytes, packed_order: bytes, *lots: Any) -> R
         for said in node.carry(order, lots, is_wanted):
             if isinstance(said, Reply):
                 return said
-            note = {"seat": order.seat, "number": order.number, "note": tuple(said)}
-            worker.log_event(topic, note)
+            say(tuple(said))
     raise LostError("the batch came to nothing")
+
+
+# ---- before the first batch has come ------------------------------------------------------------
+
+_lock = threading.Lock()
+_known: set[str] = set()  # the executors that have a node here, by their tokens
+_unwanted: dict[str, set[tuple[str, int]]] = {}  # what others have had taken back
+
+
+def tell(token: str, seat: str, number: int, what: int, position: int) -> bool:
+    """As `tell_node`, and while another's task keeps an executor's first batch from its node."""
+    with _lock:
+        if token not in _known and what not in (STOP, ASK):
+            _unwanted.setdefault(token, set()).add((seat, number))
+            return True
+    return tell_node(token, seat, number, what, position)
 
 
 # ---- runs inside tasks --------------------------------------------------------------------------
@@ -68,10 +93,12 @@ class _Way:
     """A batch's thread of Dask's."""
 
     def __init__(self) -> None:
+        self.is_new = True
         self._asked: int | None = _asked[0]
 
     def make(self) -> None:
         """Give it up, once, if that was asked since; in that thread."""
+        self.is_new = False
         if self._asked is not None and self._asked != _asked[0]:
             self._asked = None
             _distributed.secede()
@@ -82,4 +109,7 @@ class _Way:
 
 async def end(token: str) -> None:
     """The executor is done: end its processes here, off the worker's loop."""
+    with _lock:
+        _known.discard(token)
+        _unwanted.pop(token, None)
     await asyncio.to_thread(end_node, token)

@@ -35,6 +35,12 @@ class Places(NamedTuple):
         has = its.get("resources") or {}
         return all(has.get(name, 0) >= much for name, much in self.resources.items())
 
+    def slots(self, threads: int, its: Mapping[str, Any]) -> int:
+        """How many batches a worker takes at once that the scheduler says this of."""
+        has = its.get("resources") or {}
+        room = [int(has.get(name, 0) // much) for name, much in self.resources.items() if much > 0]
+        return min([threads, *room])
+
     @property
     def shown(self) -> str:
         """What a worker must be, for a message."""

@@ -1,9 +1,11 @@
-"""What is known of Dask's workers: which take tasks, and how many seats of ours each has."""
+"""What is known of Dask's workers: which take tasks, and where there is room for one more."""
 
 from __future__ import annotations
 
 import threading
-from collections.abc import Mapping
+from collections import Counter
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from typing import Any, NamedTuple
 
 from ._dask_places import Places
@@ -15,13 +17,17 @@ class Seen(NamedTuple):
     """What the scheduler says of a worker.
 
     Attributes:
-        threads: how many it has.
+        slots: how many batches it takes at once, by its threads and what resources they need.
         status: a name of Dask's; "running" is who takes tasks, and who is "paused" for lack of
             memory, or leaves, goes on with what it has begun.
+        told: when it told of itself, by its own clock, and
+        is_idle: whether a thread of it was free then.
     """
 
-    threads: int
+    slots: int
     status: str
+    told: float = 0.0
+    is_idle: bool = True
 
     @property
     def takes_tasks(self) -> bool:
@@ -48,24 +54,40 @@ def ask(client: Any, places: Places) -> dict[str, Seen]:
     if threads and not info:  # what Dask gives when it could not ask
         raise LostError("Dask's scheduler does not answer")
     return {
-        one: Seen(count, info[one]["status"])
+        one: _seen(count, info[one], places)
         for one, count in threads.items()
         if count and places.fit(one, info)
     }
 
 
+def _seen(threads: int, its: Mapping[str, Any], places: Places) -> Seen:
+    metrics = its.get("metrics") or {}
+    counts = metrics.get("task_counts") or {}
+    tasks = sum(counts.get(state, 0) for state in ("executing", "ready", "constrained"))
+    slots = places.slots(threads, its)
+    return Seen(slots, its["status"], metrics.get("time", 0.0), tasks < threads)
+
+
 class Workers:
-    """Who takes tasks, and how many seats of ours each has; from any thread."""
+    """Who takes tasks, and what each has of ours; from any thread."""
 
     def __init__(self) -> None:
         self._lock = threading.Lock()
         self._seen: Mapping[str, Seen] = {}
-        self._seats: dict[str, int] = {}
+        self._seats: Counter[str] = Counter()
+        self._sent: Counter[str] = Counter()  # batches under way
+        # Where a batch waited for tasks of others, and when these workers had last told of
+        # themselves: a batch that moves from one to the other has to wait anew.
+        self._held_up: dict[str, float] = {}
 
     def saw(self, seen: Mapping[str, Seen]) -> None:
         """Take in what `ask` gave."""
         with self._lock:
             self._seen = seen
+            for address, told in list(self._held_up.items()):
+                its = seen.get(address)
+                if its is None or (its.told != told and its.is_idle):
+                    del self._held_up[address]
 
     @property
     def seen(self) -> Mapping[str, Seen]:
@@ -73,18 +95,22 @@ class Workers:
         return self._seen
 
     @property
-    def threads(self) -> int:
-        """How many threads there are for tasks."""
-        return sum(one.threads for one in self._usable().values())
+    def slots(self) -> int:
+        """How many tasks there is room for."""
+        return sum(one.slots for one in self._usable().values())
 
     def take(self) -> str | None:
-        """A seat at the worker that has fewest for its threads, if there is any worker."""
+        """A seat where there is room, or else where few are; None if there is no worker."""
         with self._lock:
             usable = self._usable()
             if not usable:
                 return None
-            address = min(usable, key=lambda one: self._seats.get(one, 0) / usable[one].threads)
-            self._seats[address] = self._seats.get(address, 0) + 1
+
+            def how_full(one: str) -> tuple[bool, float]:
+                return not self._has_room(one), self._seats[one] / usable[one].slots
+
+            address = min(usable, key=how_full)
+            self._seats[address] += 1
             return address
 
     def free(self, address: str) -> None:
@@ -92,16 +118,46 @@ class Workers:
         with self._lock:
             self._seats[address] -= 1
 
-    def has_room_elsewhere(self, address: str) -> bool:
-        """Whether batches wait at this worker, and would not, or not for ever, at another."""
+    @contextmanager
+    def sending(self, address: str) -> Iterator[None]:
+        """While a batch is under way there."""
         with self._lock:
-            others = self._usable()
-            here = others.pop(address, None)
-            if here is None:
-                return bool(others)
-            return self._seats[address] > here.threads and any(
-                self._seats.get(one, 0) < others[one].threads for one in others
-            )
+            self._sent[address] += 1
+        try:
+            yield
+        finally:
+            with self._lock:
+                self._sent[address] -= 1
+
+    def came(self, address: str) -> None:
+        """A batch has got a thread there."""
+        with self._lock:
+            self._held_up.pop(address, None)
+
+    def is_full(self, address: str) -> bool:
+        """Whether one more batch would wait there, and not at another worker."""
+        with self._lock:
+            return not self._has_room(address) and self._is_room_elsewhere(address)
+
+    def is_better_left(self, address: str) -> bool:
+        """Whether a batch that waits there would not, or not for ever, at another worker."""
+        with self._lock:
+            better = self._is_room_elsewhere(address)
+            here = self._usable().get(address)
+            if better and here is not None and self._sent[address] <= here.slots:
+                self._held_up[address] = here.told  # not by batches of ours
+            return better
+
+    def _is_room_elsewhere(self, address: str) -> bool:
+        usable = self._usable()
+        if usable.pop(address, None) is None:
+            return bool(usable)
+        return any(self._has_room(one) for one in usable)
+
+    def _has_room(self, address: str) -> bool:
+        its = self._usable().get(address)
+        free = its is not None and self._sent[address] < its.slots
+        return free and address not in self._held_up
 
     def _usable(self) -> dict[str, Seen]:
         return {one: seen for one, seen in self._seen.items() if seen.takes_tasks}
