@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import threading
 from collections.abc import Callable, Iterable, Mapping
 from contextlib import ExitStack
 from contextvars import ContextVar
@@ -21,6 +22,8 @@ from .cluster._needs import ANSWER, check_listens, engine_module
 
 # What Dask serves of its state: for this machine only, and at any port.
 _QUIET_SERVER = {"dashboard": False, "dashboard_address": "127.0.0.1:0"}
+
+_configuring = threading.Lock()  # Dask's configuration is one for all threads, put back by each
 
 
 class DaskExecutor(ClusterExecutor):
@@ -149,7 +152,8 @@ def _local(workers: int) -> tuple[Any, Callable[[], object]]:
     with ExitStack() as undo:
         undo.callback(place.cleanup)
         # For a moment: the scheduler takes no folder as an argument.
-        with engine_module("dask", "dask").config.set({"temporary-directory": place.name}):
+        here = {"temporary-directory": place.name}
+        with _configuring, engine_module("dask", "dask").config.set(here):
             cluster = distributed.LocalCluster(
                 n_workers=1,
                 threads_per_worker=workers,
