@@ -173,6 +173,23 @@ def test_submit_options_that_are_not_the_callers(option: str, why: str) -> None:
         split({option: 1})
 
 
+@needs_dask
+def test_security_where_nothing_is_connected_to(
+    warm_dask: DaskExecutor, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """It would be without effect, which nobody who cares for it may miss."""
+    import distributed
+
+    client = warm_dask._engine._client
+    with pytest.raises(ValueError, match=r"security=.*the Client is connected already; leave it"):
+        DaskExecutor(client, security={"secret": True})
+    with pytest.raises(ValueError, match=r"inside this program; .* the scheduler's address"):
+        DaskExecutor(security={"secret": True})
+    monkeypatch.setattr(distributed, "default_client", lambda: client)
+    with pytest.raises(ValueError, match=r"the program has a Client"):
+        DaskExecutor(security={"secret": True})
+
+
 def test_which_workers_submit_options_allow() -> None:
     """By address, name or host, and by the resources that each has."""
     info = {

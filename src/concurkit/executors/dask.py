@@ -39,7 +39,8 @@ class DaskExecutor(ClusterExecutor):
             Dask is configured for, else a cluster in this process, which ends with the executor.
         max_workers: how many tasks at once; by default as many as the workers have threads, or
             as their resources suffice for.
-        security: how to connect: what `distributed.Client` takes as such.
+        security: how to connect to what *cluster* or Dask's configuration names, unless that is a
+            Client: what `distributed.Client` takes as such.
         submit_options: of what `Client.submit` takes: "workers", "resources", "priority" and
             "fifo_timeout", as in `{"resources": {"GPU": 1}, "priority": 10}`.
         initializer: is called in each process before its first task; if it raises, what was to
@@ -53,7 +54,7 @@ class DaskExecutor(ClusterExecutor):
     Raises:
         ModeUnavailableError: when Dask is not installed, no scheduler answers within 5 seconds,
             or there is no worker after 30.
-        ValueError: when *submit_options* has another option.
+        ValueError: when *submit_options* has another option, or *security* is of no use.
 
     Example:
         >>> from concurkit import DaskExecutor, Task, run_concurrently
@@ -106,16 +107,30 @@ def _connect(cluster: Any, security: Any, workers: int | None) -> tuple[Any, Cal
     """A client, and what ends all that was started for it."""
     distributed = engine_module("distributed", "dask")
     if isinstance(cluster, distributed.Client):
+        _check_security(security, "the Client is connected already")
         return _synchronous(cluster), _nothing
     if cluster is None:
         try:
-            return _synchronous(distributed.default_client()), _nothing
+            client = distributed.default_client()
         except ValueError:  # there is none
             cluster = engine_module("dask", "dask").config.get("scheduler-address", None)
+        else:
+            _check_security(security, "the program has a Client, which is connected already")
+            return _synchronous(client), _nothing
     if cluster is not None:
         client = _client_of(cluster, security)
         return client, client.close
+    _check_security(security, "no scheduler is named, so a cluster is made inside this program")
     return _local(workers or default_workers("process"))
+
+
+def _check_security(security: Any, why: str) -> None:
+    if security is not None:
+        raise ValueError(
+            f"security={shown(security)} says how to connect to a scheduler, and {why}; leave it "
+            'out, or pass the scheduler\'s address too, as in DaskExecutor("tls://10.0.0.1:8786", '
+            "security=...)."
+        )
 
 
 def _client_of(cluster: Any, security: Any) -> Any:
