@@ -127,9 +127,8 @@ def _connect(cluster: Any, security: Any, workers: int | None) -> tuple[Any, Cal
 def _check_security(security: Any, why: str) -> None:
     if security is not None:
         raise ValueError(
-            f"security={shown(security)} says how to connect to a scheduler, and {why}; leave it "
-            'out, or pass the scheduler\'s address too, as in DaskExecutor("tls://10.0.0.1:8786", '
-            "security=...)."
+            f"security= says how to connect to a scheduler, and {why}; leave it out, or pass the "
+            'scheduler\'s address too, as in DaskExecutor("tls://10.0.0.1:8786", security=...).'
         )
 
 

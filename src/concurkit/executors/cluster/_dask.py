@@ -17,6 +17,7 @@ from ...exceptions import ModeUnavailableError
 from ._dask_lease import hold
 from ._dask_node import carry, end, make_way, tell
 from ._dask_places import Places
+from ._dask_topic import Topic
 from ._dask_workers import Seen, Workers, ask
 from ._engine import Engine
 from ._needs import ANSWER, check_versions, is_reached
@@ -48,7 +49,7 @@ class DaskLine:
     def carry(self, order: Order, references: list[Any]) -> Iterator[Note | Reply]:
         """Send a batch, and say what is heard of it."""
         engine, news = self._engine, self._news
-        with engine.listening(order, self), engine.workers.sending(self.where):
+        with engine.topic.told(order.seat, self), engine.workers.sending(self.where):
             future = engine.submit(self.where, order, references)
             future.add_done_callback(lambda _: news.put(future))
             try:
@@ -153,18 +154,16 @@ class DaskEngine(Engine):
         self._options = options
         self._places = places
         self._ends = end
-        self._topic = f"concurkit-{terms.token}"
         self._terms = pickle.dumps(terms)
         self.workers = Workers()
         self._looked = 0.0  # when they were last asked for
         self._nodes: dict[str, str] = {}  # which process each worker is
         self._leases: dict[str, Any] = {}  # if they are gone, so are the processes there
-        self._lines: dict[str, DaskLine] = {}  # by seat
         self._unheard_since: float | None = None
         # Whether this may be a task: then what waits for it may hold the thread that it needs.
         self.is_inside = multiprocessing.parent_process() is not None
         self._direct: bool | None = None  # whether data need not go by way of the scheduler
-        client.subscribe_topic(self._topic, self._heard)
+        self.topic = Topic(client, terms.token)
 
     def slots(self) -> int:
         """How many tasks the workers take at once; waits for the first worker."""
@@ -281,7 +280,7 @@ class DaskEngine(Engine):
         self._lease(address)
         return self._client.submit(
             carry,
-            self._topic,
+            self.topic.name,
             self._terms,
             pickle.dumps(order, pickle.HIGHEST_PROTOCOL),
             *references,
@@ -292,10 +291,6 @@ class DaskEngine(Engine):
             retries=0,
             **self._options,
         )
-
-    def listening(self, order: Order, line: DaskLine) -> _Listening:
-        """While a batch is under way, *line* is told of it."""
-        return _Listening(self._lines, order.seat, line)
 
     def call_on(
         self, answered: Callable[[Any], None], address: str, fn: Callable[..., Any], *args: Any
@@ -326,14 +321,6 @@ class DaskEngine(Engine):
         if now - since > _CUT_OFF or self._client.status in ("closed", "closing"):
             raise LostError("the connection to Dask's scheduler is lost")
 
-    # ---- in the client's thread -----------------------------------------------------------------
-
-    def _heard(self, event: Any) -> None:
-        _, told = event
-        line = self._lines.get(told["seat"])
-        if line is not None:
-            line.hear(told["number"], told["note"])
-
     # ---- the end --------------------------------------------------------------------------------
 
     def _end(self) -> None:
@@ -347,23 +334,10 @@ class DaskEngine(Engine):
             logging.getLogger("concurkit").debug("no answer from all of %s", alive, exc_info=True)
         finally:
             if client.status == "running":
-                client.unsubscribe_topic(self._topic)
+                self.topic.close()
             self._leases.clear()
             self._ends()
 
 
 def _nothing(_: object) -> None:
     """No answer is waited for."""
-
-
-class _Listening:
-    def __init__(self, lines: dict[str, DaskLine], seat: str, line: DaskLine) -> None:
-        self._lines = lines
-        self._seat = seat
-        self._line = line
-
-    def __enter__(self) -> None:
-        self._lines[self._seat] = self._line
-
-    def __exit__(self, *_: object) -> None:
-        self._lines.pop(self._seat, None)
