@@ -173,23 +173,6 @@ def test_submit_options_that_are_not_the_callers(option: str, why: str) -> None:
         split({option: 1})
 
 
-@needs_dask
-def test_security_where_nothing_is_connected_to(
-    warm_dask: DaskExecutor, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    """It would be without effect, which nobody who cares for it may miss."""
-    import distributed
-
-    client = warm_dask._engine._client
-    with pytest.raises(ValueError, match=r"security=.*the Client is connected already; leave it"):
-        DaskExecutor(client, security={"secret": True})
-    with pytest.raises(ValueError, match=r"inside this program; .* the scheduler's address"):
-        DaskExecutor(security={"secret": True})
-    monkeypatch.setattr(distributed, "default_client", lambda: client)
-    with pytest.raises(ValueError, match=r"the program has a Client"):
-        DaskExecutor(security={"secret": True})
-
-
 def test_which_workers_submit_options_allow() -> None:
     """By address, name or host, and by the resources that each has."""
     info = {
@@ -207,18 +190,6 @@ def test_which_workers_submit_options_allow() -> None:
     assert ["tcp://a:1"] == fitting(resources={"GPU": 1})
     assert [] == fitting(resources={"GPU": 3}) == fitting(workers="b", resources={"GPU": 1})
     assert not split({"workers": ["a"]})[1].fit("tcp://new:1", info)
-
-
-def test_resources_say_how_many_batches_a_worker_takes() -> None:
-    """As its threads do: Dask keeps others waiting."""
-    its = {"resources": {"GPU": 2, "MEMORY": 7}}
-
-    def slots(**resources: float) -> int:
-        return split({"resources": resources})[1].slots(4, its)
-
-    assert 4 == slots() == slots(GPU=0) == slots(GPU=0.5)
-    assert 2 == slots(GPU=1) == slots(MEMORY=3)
-    assert 1 == slots(GPU=1, MEMORY=5)
 
 
 # ---- a cluster that can't run the tasks ---------------------------------------------------------

@@ -54,6 +54,7 @@ class DaskExecutor(ClusterExecutor):
     Raises:
         ModeUnavailableError: when Dask is not installed, no scheduler answers within 5 seconds,
             or there is no worker after 30.
+        TypeError: when *cluster* or one of *submit_options* is something else.
         ValueError: when *submit_options* has another option, or *security* is of no use.
 
     Example:
@@ -141,6 +142,11 @@ def _client_of(cluster: Any, security: Any) -> Any:
         )
     if isinstance(cluster, str):
         check_listens(cluster, "Dask scheduler")
+    elif getattr(getattr(cluster, "status", None), "name", "") in ("closing", "closed", "failed"):
+        raise ModeUnavailableError(
+            f"the Dask cluster {type(cluster).__name__} is closed; make a new one, or leave "
+            "cluster out for one of the run's own."
+        )
     try:
         return distributed.Client(cluster, security=security, timeout=ANSWER, set_as_default=False)
     except (OSError, TypeError, ValueError) as error:
@@ -155,6 +161,10 @@ def _synchronous(client: Any) -> Any:
         raise TypeError(
             "the Dask client is asynchronous, so it lives in one event loop only; pass the address "
             "of its scheduler, or make the client without asynchronous=True."
+        )
+    if client.status in ("closing", "closed"):
+        raise ModeUnavailableError(
+            "the Dask client is closed; make a new one, or pass the address of its scheduler."
         )
     return client
 

@@ -20,7 +20,7 @@ from ._dask_places import Places
 from ._dask_topic import Topic
 from ._dask_workers import Seen, Workers, ask
 from ._engine import Engine
-from ._needs import ANSWER, check_versions, is_reached
+from ._needs import check_versions, is_reached
 from ._node import versions
 from ._wire import KEPT, RECALL_UNBEGUN, LostError, NeverBegunError, Note, Order, Reply, Terms
 
@@ -324,10 +324,10 @@ class DaskEngine(Engine):
     # ---- the end --------------------------------------------------------------------------------
 
     def _end(self) -> None:
-        client = self._client
+        client, alive = self._client, list(self._nodes)
         try:
             if client.status == "running":
-                if alive := list(self._nodes):
+                if alive:
                     options = {"on_error": "ignore", "callback_timeout": _GOODBYE}
                     client.run(end, self.token, workers=alive, **options)
         except OSError:  # a worker did not answer: without a lease it ends them later

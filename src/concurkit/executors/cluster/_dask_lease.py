@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import threading
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Generator
 from contextlib import contextmanager
 from typing import Any
 from weakref import finalize
@@ -36,7 +36,7 @@ def hold(token: str) -> _Lease:
 
 
 @contextmanager
-def at_work(token: str) -> Iterator[None]:
+def at_work(token: str) -> Generator[None]:
     """While a batch is here the executor's processes are needed."""
     with _lock:
         _batches[token] += 1

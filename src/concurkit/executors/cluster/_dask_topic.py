@@ -1,4 +1,4 @@
-"""Notes from Dask's workers: events of a topic, which the scheduler hands on, and forgets at the end.
+"""Notes from Dask's workers: events of a topic, which the scheduler hands on and forgets at last.
 
 It would keep the last thousand of each topic for good, and these have the tasks' log records.
 """
@@ -6,7 +6,7 @@ It would keep the last thousand of each topic for good, and these have the tasks
 from __future__ import annotations
 
 import logging
-from collections.abc import Iterator
+from collections.abc import Generator
 from contextlib import contextmanager
 from typing import Any, Protocol
 from weakref import WeakMethod
@@ -39,7 +39,7 @@ class Topic:
         client.subscribe_topic(self.name, call)
 
     @contextmanager
-    def told(self, seat: str, listener: Listener) -> Iterator[None]:
+    def told(self, seat: str, listener: Listener) -> Generator[None]:
         """While a batch of this seat is under way, *listener* is told of it."""
         self._listeners[seat] = listener
         try:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import threading
 from collections import Counter
-from collections.abc import Iterator, Mapping
+from collections.abc import Generator, Mapping
 from contextlib import contextmanager
 from typing import Any, NamedTuple
 
@@ -119,7 +119,7 @@ class Workers:
             self._seats[address] -= 1
 
     @contextmanager
-    def sending(self, address: str) -> Iterator[None]:
+    def sending(self, address: str) -> Generator[None]:
         """While a batch is under way there."""
         with self._lock:
             self._sent[address] += 1
