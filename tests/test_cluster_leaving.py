@@ -124,12 +124,14 @@ def test_where_there_is_room() -> None:
         assert workers.is_full("a")
         assert not workers.is_full("b")
         assert "b" == workers.take()
+        assert not workers.is_better_left("a")  # large arguments, perhaps
+        workers.saw({"a": Seen(1, "running", 1.5, tasks=2), "b": Seen(2, "running", 1.0)})
         assert workers.is_better_left("a")  # others have kept it waiting there
     assert not workers.is_better_left("b")
     assert workers.is_full("a")
-    workers.saw({"a": Seen(1, "running", 1.0), "b": Seen(2, "running", 1.0)})  # nothing new
+    workers.saw({"a": Seen(1, "running", 1.5), "b": Seen(2, "running", 1.0)})  # nothing new
     assert workers.is_full("a")
-    workers.saw({"a": Seen(1, "running", 2.0, is_idle=False), "b": Seen(2, "running", 1.0)})
+    workers.saw({"a": Seen(1, "running", 2.0, tasks=1), "b": Seen(2, "running", 1.0)})
     assert workers.is_full("a")
     workers.saw({"a": Seen(1, "running", 3.0), "b": Seen(2, "running", 1.0)})
     assert not workers.is_full("a")

@@ -21,13 +21,13 @@ class Seen(NamedTuple):
         status: a name of Dask's; "running" is who takes tasks, and who is "paused" for lack of
             memory, or leaves, goes on with what it has begun.
         told: when it told of itself, by its own clock, and
-        is_idle: whether a thread of it was free then.
+        tasks: how many it was running then, or could have run at once, anybody's.
     """
 
     slots: int
     status: str
     told: float = 0.0
-    is_idle: bool = True
+    tasks: int = 0
 
     @property
     def takes_tasks(self) -> bool:
@@ -65,7 +65,7 @@ def _seen(threads: int, its: Mapping[str, Any], places: Places) -> Seen:
     counts = metrics.get("task_counts") or {}
     tasks = sum(counts.get(state, 0) for state in ("executing", "ready", "constrained"))
     slots = places.slots(threads, its)
-    return Seen(slots, its["status"], metrics.get("time", 0.0), tasks < threads)
+    return Seen(slots, its["status"], metrics.get("time", 0.0), tasks)
 
 
 class Workers:
@@ -86,7 +86,7 @@ class Workers:
             self._seen = seen
             for address, told in list(self._held_up.items()):
                 its = seen.get(address)
-                if its is None or (its.told != told and its.is_idle):
+                if its is None or (its.told != told and its.tasks < its.slots):
                     del self._held_up[address]
 
     @property
@@ -142,11 +142,16 @@ class Workers:
     def is_better_left(self, address: str) -> bool:
         """Whether a batch that waits there would not, or not for ever, at another worker."""
         with self._lock:
-            better = self._is_room_elsewhere(address)
-            here = self._usable().get(address)
-            if better and here is not None and self._sent[address] <= here.slots:
-                self._held_up[address] = here.told  # not by batches of ours
-            return better
+            if not self._is_room_elsewhere(address):
+                return False
+            here, ours = self._seen.get(address), self._sent[address]
+            if here is None or not here.takes_tasks or ours > here.slots:
+                return True
+            # It may wait for others' tasks, or for large arguments on their way, as it would again.
+            held_up = here.tasks > max(ours, here.slots)
+            if held_up:
+                self._held_up[address] = here.told
+            return held_up
 
     def _is_room_elsewhere(self, address: str) -> bool:
         usable = self._usable()
@@ -155,8 +160,8 @@ class Workers:
         return any(self._has_room(one) for one in usable)
 
     def _has_room(self, address: str) -> bool:
-        its = self._usable().get(address)
-        free = its is not None and self._sent[address] < its.slots
+        its = self._seen.get(address)
+        free = its is not None and its.takes_tasks and self._sent[address] < its.slots
         return free and address not in self._held_up
 
     def _usable(self) -> dict[str, Seen]:
