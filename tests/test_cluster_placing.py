@@ -128,3 +128,21 @@ def test_a_loop_goes_on_while_its_call_connects(
 
     [thread] = threads
     assert threading.get_ident() != thread
+
+
+def nested(address: str, depth: int) -> int:
+    """Runs inside runs, all at the same cluster."""
+    if not depth:
+        return 1
+    with DaskExecutor(address, max_workers=2) as dask:
+        tasks = [Task(nested, address, depth - 1), Task(sample_tasks.give, 1)]
+        return 1 + sum(run_concurrently(tasks, mode=dask, chunksize=1, total_timeout=60))
+
+
+@needs_dask
+def test_a_task_runs_others_at_its_own_cluster(small_cluster: Any) -> None:
+    """Though it is at work in the only thread there: it gives that up."""
+    address = small_cluster.scheduler_address
+    with DaskExecutor(address) as dask:
+        task = Task(nested, address, 2)
+        assert [5] == run_concurrently([task], mode=dask, total_timeout=60)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import threading
 from collections.abc import Callable, Iterable, Mapping
 from contextlib import ExitStack
 from contextvars import ContextVar
@@ -22,6 +23,8 @@ from .cluster._needs import ANSWER, check_listens, engine_module
 # What Dask serves of its state: for this machine only, and at any port.
 _QUIET_SERVER = {"dashboard": False, "dashboard_address": "127.0.0.1:0"}
 
+_configuring = threading.Lock()  # Dask's configuration is one for all threads, put back by each
+
 
 class DaskExecutor(ClusterExecutor):
     """Runs tasks on a Dask cluster; a `concurrent.futures.Executor`, and a `mode` to keep open.
@@ -34,8 +37,10 @@ class DaskExecutor(ClusterExecutor):
         cluster: where: the address of a scheduler, a `distributed.Client`, or a cluster object of
             Dask's. By default the program's own client if there is one, else the scheduler that
             Dask is configured for, else a cluster in this process, which ends with the executor.
-        max_workers: how many tasks at once; by default as many as the workers have threads.
-        security: how to connect: what `distributed.Client` takes as such.
+        max_workers: how many tasks at once; by default as many as the workers have threads, or
+            as their resources suffice for.
+        security: how to connect to what *cluster* or Dask's configuration names, unless that is a
+            Client: what `distributed.Client` takes as such.
         submit_options: of what `Client.submit` takes: "workers", "resources", "priority" and
             "fifo_timeout", as in `{"resources": {"GPU": 1}, "priority": 10}`.
         initializer: is called in each process before its first task; if it raises, what was to
@@ -49,7 +54,8 @@ class DaskExecutor(ClusterExecutor):
     Raises:
         ModeUnavailableError: when Dask is not installed, no scheduler answers within 5 seconds,
             or there is no worker after 30.
-        ValueError: when *submit_options* has another option.
+        TypeError: when *cluster* or one of *submit_options* is something else.
+        ValueError: when *submit_options* has another option, or *security* is of no use.
 
     Example:
         >>> from concurkit import DaskExecutor, Task, run_concurrently
@@ -92,7 +98,7 @@ class DaskExecutor(ClusterExecutor):
         client, end = _connect(cluster, security, workers)
         try:
             engine = DaskEngine(client, terms, options, places, end)
-            self._engage(engine, terms, workers or engine.threads(), variables)
+            self._engage(engine, terms, workers or engine.slots(), variables)
         except BaseException:
             end()
             raise
@@ -102,16 +108,29 @@ def _connect(cluster: Any, security: Any, workers: int | None) -> tuple[Any, Cal
     """A client, and what ends all that was started for it."""
     distributed = engine_module("distributed", "dask")
     if isinstance(cluster, distributed.Client):
+        _check_security(security, "the Client is connected already")
         return _synchronous(cluster), _nothing
     if cluster is None:
         try:
-            return _synchronous(distributed.default_client()), _nothing
+            client = distributed.default_client()
         except ValueError:  # there is none
             cluster = engine_module("dask", "dask").config.get("scheduler-address", None)
+        else:
+            _check_security(security, "the program has a Client, which is connected already")
+            return _synchronous(client), _nothing
     if cluster is not None:
         client = _client_of(cluster, security)
         return client, client.close
+    _check_security(security, "no scheduler is named, so a cluster is made inside this program")
     return _local(workers or default_workers("process"))
+
+
+def _check_security(security: Any, why: str) -> None:
+    if security is not None:
+        raise ValueError(
+            f"security= says how to connect to a scheduler, and {why}; leave it out, or pass the "
+            'scheduler\'s address too, as in DaskExecutor("tls://10.0.0.1:8786", security=...).'
+        )
 
 
 def _client_of(cluster: Any, security: Any) -> Any:
@@ -123,6 +142,11 @@ def _client_of(cluster: Any, security: Any) -> Any:
         )
     if isinstance(cluster, str):
         check_listens(cluster, "Dask scheduler")
+    elif getattr(getattr(cluster, "status", None), "name", "") in ("closing", "closed", "failed"):
+        raise ModeUnavailableError(
+            f"the Dask cluster {type(cluster).__name__} is closed; make a new one, or leave "
+            "cluster out for one of the run's own."
+        )
     try:
         return distributed.Client(cluster, security=security, timeout=ANSWER, set_as_default=False)
     except (OSError, TypeError, ValueError) as error:
@@ -138,6 +162,10 @@ def _synchronous(client: Any) -> Any:
             "the Dask client is asynchronous, so it lives in one event loop only; pass the address "
             "of its scheduler, or make the client without asynchronous=True."
         )
+    if client.status in ("closing", "closed"):
+        raise ModeUnavailableError(
+            "the Dask client is closed; make a new one, or pass the address of its scheduler."
+        )
     return client
 
 
@@ -148,7 +176,8 @@ def _local(workers: int) -> tuple[Any, Callable[[], object]]:
     with ExitStack() as undo:
         undo.callback(place.cleanup)
         # For a moment: the scheduler takes no folder as an argument.
-        with engine_module("dask", "dask").config.set({"temporary-directory": place.name}):
+        here = {"temporary-directory": place.name}
+        with _configuring, engine_module("dask", "dask").config.set(here):
             cluster = distributed.LocalCluster(
                 n_workers=1,
                 threads_per_worker=workers,

@@ -6,6 +6,7 @@ This is the caller's side; the workers' is `_dask_node`.
 from __future__ import annotations
 
 import logging
+import multiprocessing
 import pickle
 import time
 from collections.abc import Callable, Iterator, Mapping
@@ -13,19 +14,24 @@ from queue import Empty, SimpleQueue
 from typing import Any
 
 from ...exceptions import ModeUnavailableError
-from ._dask_node import carry, end, hold
+from ._dask_lease import hold
+from ._dask_node import carry, end, make_way, tell
 from ._dask_places import Places
+from ._dask_topic import Topic
+from ._dask_workers import Seen, Workers, ask
 from ._engine import Engine
-from ._needs import ANSWER, check_versions, is_reached
-from ._node import tell_node, versions
+from ._needs import check_versions, is_reached
+from ._node import versions
 from ._wire import KEPT, RECALL_UNBEGUN, LostError, NeverBegunError, Note, Order, Reply, Terms
 
-# So long, in seconds: until there is a worker; without a connection to the scheduler;
+# So long, in seconds: until there is a worker, or an answer of its first; without a connection to
+# the scheduler; until all workers have ended what they have of ours.
 _FIRST_WORKER = 30.0
 _CUT_OFF = 2.0
+_GOODBYE = 3.0
 
 _LOOK = 0.25
-_LOOK_ROUND = 0.5  # for workers that came or went
+_LOOK_ROUND, _LOOK_EACH = 0.5, 0.005  # for workers that came or went; and more for each there is
 
 _GONE = "Dask has removed it: it died, perhaps for lack of memory, or can't be reached"
 
@@ -43,7 +49,7 @@ class DaskLine:
     def carry(self, order: Order, references: list[Any]) -> Iterator[Note | Reply]:
         """Send a batch, and say what is heard of it."""
         engine, news = self._engine, self._news
-        with engine.listening(order, self):
+        with engine.topic.told(order.seat, self), engine.workers.sending(self.where):
             future = engine.submit(self.where, order, references)
             future.add_done_callback(lambda _: news.put(future))
             try:
@@ -52,7 +58,7 @@ class DaskLine:
                 future.release() if future.done() else future.cancel()
 
     def _follow(self, future: Any, order: Order) -> Iterator[Note | Reply]:
-        begun = False
+        come = False  # to a thread of the worker's
         while True:
             try:
                 said = self._news.get(timeout=_LOOK)
@@ -60,7 +66,9 @@ class DaskLine:
                 self._engine.check_connection()
                 if self._engine.is_gone(self.where):
                     raise LostError(_GONE) from None
-                if not begun and self.is_crowded():  # it waits here, and elsewhere it need not
+                if not come and self._engine.is_inside:
+                    self._engine.call_on(_nothing, self.where, make_way)
+                if not come and self._is_better_left():
                     self.tell(order.seat, order.number, RECALL_UNBEGUN, -1)
                 continue
             if isinstance(said, str):
@@ -69,8 +77,11 @@ class DaskLine:
                 yield self._result(future)
                 return
             if isinstance(said, tuple) and said[0] == order.number:
-                begun = True
-                yield Note(*said[1])
+                if not come:
+                    come = True
+                    self._engine.workers.came(self.where)
+                if said[1] is not None:
+                    yield Note(*said[1])
 
     def _result(self, future: Any) -> Reply:
         try:
@@ -97,7 +108,11 @@ class DaskLine:
 
     def is_crowded(self) -> bool:
         """Whether another worker would take batches sooner."""
-        self._is_left = self._is_left or self._engine.has_room_elsewhere(self.where)
+        self._engine.look_again()
+        return self._is_left or self._engine.workers.is_full(self.where)
+
+    def _is_better_left(self) -> bool:
+        self._is_left = self._is_left or self._engine.workers.is_better_left(self.where)
         return self._is_left
 
     def tell(self, seat: str, number: int, what: int, position: int) -> None:
@@ -108,7 +123,7 @@ class DaskLine:
             if ahead is True:  # it is told, since no batch is there to tell it
                 self.hear(number, Note(KEPT))
 
-        engine.call_on(answered, self.where, tell_node, engine.token, seat, number, what, position)
+        engine.call_on(answered, self.where, tell, engine.token, seat, number, what, position)
 
     def cut(self) -> None:
         """Wait for this worker no more."""
@@ -139,27 +154,26 @@ class DaskEngine(Engine):
         self._options = options
         self._places = places
         self._ends = end
-        self._topic = f"concurkit-{terms.token}"
         self._terms = pickle.dumps(terms)
-        self._seats: dict[str, int] = {}  # how many of ours each worker has
-        self._known: dict[str, int] = {}  # how many threads each had when they were last asked for
-        self._looked = 0.0
+        self.workers = Workers()
+        self._looked = 0.0  # when they were last asked for
         self._nodes: dict[str, str] = {}  # which process each worker is
         self._leases: dict[str, Any] = {}  # if they are gone, so are the processes there
-        self._lines: dict[str, DaskLine] = {}  # by seat
         self._unheard_since: float | None = None
+        # Whether this may be a task: then what waits for it may hold the thread that it needs.
+        self.is_inside = multiprocessing.parent_process() is not None
         self._direct: bool | None = None  # whether data need not go by way of the scheduler
-        client.subscribe_topic(self._topic, self._heard)
+        self.topic = Topic(client, terms.token)
 
-    def threads(self) -> int:
-        """How many threads the workers have; waits for the first worker."""
+    def slots(self) -> int:
+        """How many tasks the workers take at once; waits for the first worker."""
         until = time.monotonic() + _FIRST_WORKER
         while True:
             try:
-                count = sum(self._threads().values())
+                self._look()
             except LostError as error:
                 raise ModeUnavailableError(str(error)) from error
-            if count:
+            if count := self.workers.slots:
                 return count
             if time.monotonic() > until:
                 raise ModeUnavailableError(
@@ -198,41 +212,32 @@ class DaskEngine(Engine):
 
     def _free_worker(self) -> str | None:
         """Takes a place at a worker, if there is any."""
-        threads = self._look()
-        with self._lock:
-            if not threads:
-                return None
-            address = min(threads, key=lambda one: self._seats.get(one, 0) / threads[one])
-            self._seats[address] = self._seats.get(address, 0) + 1
-            return address
-
-    def has_room_elsewhere(self, address: str) -> bool:
-        """Whether batches wait at this worker for its threads, and would not at another."""
-        threads = self._seen_lately()
-        with self._lock:
-            crowded = self._seats[address] > threads.get(address, 0)
-            return crowded and any(self._seats.get(one, 0) < threads[one] for one in threads)
+        self._look()
+        return self.workers.take()
 
     def is_gone(self, address: str) -> bool:
         """Whether there is no such worker any more."""
-        return address not in self._seen_lately()
+        return address not in self.look_again()
 
-    def _seen_lately(self) -> dict[str, int]:
-        """What `_look` gave, not long ago."""
-        now = time.monotonic()
-        with self._lock:
-            due = now - self._looked > _LOOK_ROUND
-        return self._look() if due else self._known
+    def look_again(self) -> Mapping[str, Seen]:
+        """What `_look` gives, or gave not long ago: of many workers it is much."""
+        seen = self.workers.seen
+        rest = _LOOK_ROUND + len(seen) * _LOOK_EACH
+        return self._look() if time.monotonic() - self._looked > rest else seen
 
-    def _look(self) -> dict[str, int]:
-        """How many threads each worker has; those that are gone are forgotten."""
-        threads = self._threads()
-        with self._lock:
-            self._looked, self._known = time.monotonic(), threads
-            gone = self._nodes.keys() - threads.keys()
-        for address in gone:
-            self.forget(address)
-        return threads
+    def _look(self) -> Mapping[str, Seen]:
+        """Ask for the workers; those that are gone are forgotten."""
+        self.check_connection()
+        seen = ask(self._client, self._places)
+        self._looked = time.monotonic()
+        self.workers.saw(seen)
+        for address in list(self._nodes):
+            if address not in seen:
+                self.forget(address)
+            elif seen[address].leaves:  # its data go elsewhere, and this stays: if it stays too,
+                with self._lock:  # that is said anew
+                    self._leases.pop(address, None)
+        return seen
 
     def forget(self, address: str) -> None:
         """The worker at *address* is gone; another may come there."""
@@ -240,30 +245,21 @@ class DaskEngine(Engine):
             self._nodes.pop(address, None)
             self._leases.pop(address, None)
 
-    def _threads(self) -> dict[str, int]:
-        """How many threads each worker has, of those that may be used."""
-        self.check_connection()
-        try:
-            found: dict[str, int] = self._client.nthreads(callback_timeout=ANSWER)
-            if self._places:
-                info = self._client.scheduler_info(n_workers=-1)["workers"]
-                found = {one: found[one] for one in found if self._places.fit(one, info)}
-        except OSError as error:
-            raise LostError(f"Dask's scheduler does not answer ({error!r})") from error
-        return {one: count for one, count in found.items() if count}
-
     def _node_at(self, address: str) -> str:
         """Which process has that address, once it is known to fit."""
         known = self._nodes.get(address)
         if known is None:
             try:
-                found = self._client.run(versions, workers=[address], on_error="return")
+                found = self._client.run(
+                    versions, workers=[address], on_error="return", callback_timeout=_FIRST_WORKER
+                )
+            except TimeoutError:
+                found = {}
             except OSError as error:
                 raise LostError(f"Dask's scheduler does not answer ({error!r})") from error
             if address not in found or isinstance(found[address], OSError):
                 raise LostError(f"the worker at {address} did not answer")
             known = check_versions(found[address], f"the Dask worker at {address}")
-            self._lease(address)
             self._nodes[address] = known
         return known
 
@@ -277,14 +273,14 @@ class DaskEngine(Engine):
 
     def free(self, address: str) -> None:
         """One seat less is at this worker."""
-        with self._lock:
-            self._seats[address] -= 1
+        self.workers.free(address)
 
     def submit(self, address: str, order: Order, references: list[Any]) -> Any:
         """Have a batch run by the worker there, and by no other."""
+        self._lease(address)
         return self._client.submit(
             carry,
-            self._topic,
+            self.topic.name,
             self._terms,
             pickle.dumps(order, pickle.HIGHEST_PROTOCOL),
             *references,
@@ -295,10 +291,6 @@ class DaskEngine(Engine):
             retries=0,
             **self._options,
         )
-
-    def listening(self, order: Order, line: DaskLine) -> _Listening:
-        """While a batch is under way, *line* is told of it."""
-        return _Listening(self._lines, order.seat, line)
 
     def call_on(
         self, answered: Callable[[Any], None], address: str, fn: Callable[..., Any], *args: Any
@@ -329,36 +321,23 @@ class DaskEngine(Engine):
         if now - since > _CUT_OFF or self._client.status in ("closed", "closing"):
             raise LostError("the connection to Dask's scheduler is lost")
 
-    # ---- in the client's thread -----------------------------------------------------------------
-
-    def _heard(self, event: Any) -> None:
-        _, told = event
-        line = self._lines.get(told["seat"])
-        if line is not None:
-            line.hear(told["number"], told["note"])
-
     # ---- the end --------------------------------------------------------------------------------
 
     def _end(self) -> None:
-        client = self._client
+        client, alive = self._client, list(self._nodes)
         try:
             if client.status == "running":
-                if alive := list(self._nodes):
-                    client.run(end, self.token, workers=alive, on_error="ignore")
-                client.unsubscribe_topic(self._topic)
-                self._leases.clear()
+                if alive:
+                    options = {"on_error": "ignore", "callback_timeout": _GOODBYE}
+                    client.run(end, self.token, workers=alive, **options)
+        except OSError:  # a worker did not answer: without a lease it ends them later
+            logging.getLogger("concurkit").debug("no answer from all of %s", alive, exc_info=True)
         finally:
+            if client.status == "running":
+                self.topic.close()
+            self._leases.clear()
             self._ends()
 
 
-class _Listening:
-    def __init__(self, lines: dict[str, DaskLine], seat: str, line: DaskLine) -> None:
-        self._lines = lines
-        self._seat = seat
-        self._line = line
-
-    def __enter__(self) -> None:
-        self._lines[self._seat] = self._line
-
-    def __exit__(self, *_: object) -> None:
-        self._lines.pop(self._seat, None)
+def _nothing(_: object) -> None:
+    """No answer is waited for."""

@@ -6,12 +6,11 @@ import asyncio
 import pickle
 import threading
 from typing import Any
-from weakref import finalize
 
-from ..._daemons import DAEMON
+from ._dask_lease import at_work
 from ._needs import engine_module
-from ._node import end_node, node_for
-from ._wire import LostError, Order, Reply, Terms
+from ._node import end_node, node_for, tell_node
+from ._wire import ASK, STOP, LostError, Order, Reply, Terms
 
 _distributed = engine_module("distributed", "dask")
 _protocol = engine_module("distributed.protocol", "dask")
@@ -35,40 +34,82 @@ def carry(topic: str, packed_terms: bytes, packed_order: bytes, *lots: Any) -> R
     worker = _distributed.get_worker()
     terms: Terms = pickle.loads(packed_terms)
     order: Order = pickle.loads(packed_order)
+    with _lock:
+        _known.add(terms.token)
+        if (order.seat, order.number) in _unwanted.get(terms.token, ()):
+            raise LostError("the batch was taken back")
     node = node_for(terms, terms.size or worker.state.nthreads, f"dask {worker.address}")
     key = worker.get_current_task()
+    way = _Way()
+
+    def say(note: tuple[Any, ...] | None) -> None:
+        worker.log_event(topic, {"seat": order.seat, "number": order.number, "note": note})
 
     def is_wanted() -> bool:
+        if way.is_new:  # it has come to a thread, and takes longer than a moment
+            say(None)
+        way.make()
         task = worker.state.tasks.get(key)
         return task is not None and task.state != "cancelled"
 
-    for said in node.carry(order, lots, is_wanted):
-        if isinstance(said, Reply):
-            return said
-        worker.log_event(topic, {"seat": order.seat, "number": order.number, "note": tuple(said)})
+    with at_work(terms.token):
+        for said in node.carry(order, lots, is_wanted):
+            if isinstance(said, Reply):
+                return said
+            say(tuple(said))
     raise LostError("the batch came to nothing")
 
 
-def hold(token: str) -> _Lease:
-    """Keep an executor's processes here for as long as its client holds the future of this call."""
-    return _Lease(token)
+# ---- before the first batch has come ------------------------------------------------------------
+
+_lock = threading.Lock()
+_known: set[str] = set()  # the executors that have a node here, by their tokens
+_unwanted: dict[str, set[tuple[str, int]]] = {}  # what others have had taken back
 
 
-class _Lease:
-    def __init__(self, token: str) -> None:
-        finalize(self, _end_soon, token).atexit = False
-
-    def __reduce__(self) -> Any:
-        raise TypeError("a lease stays in the worker that it was made in")
-
-    def __sizeof__(self) -> int:  # the least that Dask would want to spill
-        return 0
+def tell(token: str, seat: str, number: int, what: int, position: int) -> bool:
+    """As `tell_node`, and while another's task keeps an executor's first batch from its node."""
+    with _lock:
+        if token not in _known and what not in (STOP, ASK):
+            _unwanted.setdefault(token, set()).add((seat, number))
+            return True
+    return tell_node(token, seat, number, what, position)
 
 
-def _end_soon(token: str) -> None:
-    threading.Thread(target=end_node, args=(token,), name="concurkit-end", daemon=DAEMON).start()
+# ---- runs inside tasks --------------------------------------------------------------------------
+
+_asked = [0]  # how often somebody inside a task has asked for room in this process
+
+
+def make_way() -> None:
+    """Have the batches here give up their threads of Dask's: what they wait for may need one.
+
+    Their own processes are the limit then. Others keep Dask's threads, by which it counts its work.
+    """
+    _asked[0] += 1
+
+
+class _Way:
+    """A batch's thread of Dask's."""
+
+    def __init__(self) -> None:
+        self.is_new = True
+        self._asked: int | None = _asked[0]
+
+    def make(self) -> None:
+        """Give it up, once, if that was asked since; in that thread."""
+        self.is_new = False
+        if self._asked is not None and self._asked != _asked[0]:
+            self._asked = None
+            _distributed.secede()
+
+
+# ---- the end ------------------------------------------------------------------------------------
 
 
 async def end(token: str) -> None:
     """The executor is done: end its processes here, off the worker's loop."""
+    with _lock:
+        _known.discard(token)
+        _unwanted.pop(token, None)
     await asyncio.to_thread(end_node, token)

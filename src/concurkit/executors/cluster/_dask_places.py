@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
+from numbers import Real
 from typing import Any, NamedTuple
+
+from ..._task import shown
 
 # A batch is one call to one worker, which must run once: so these are not the caller's to choose.
 _OURS = ("key", "pure", "retries", "allow_other_workers", "actor", "actors")
@@ -35,6 +38,12 @@ class Places(NamedTuple):
         has = its.get("resources") or {}
         return all(has.get(name, 0) >= much for name, much in self.resources.items())
 
+    def slots(self, threads: int, its: Mapping[str, Any]) -> int:
+        """How many batches a worker takes at once that the scheduler says this of."""
+        has = its.get("resources") or {}
+        room = [int(has.get(name, 0) // much) for name, much in self.resources.items() if much > 0]
+        return min([threads, *room])
+
     @property
     def shown(self) -> str:
         """What a worker must be, for a message."""
@@ -48,6 +57,7 @@ def split(options: Mapping[str, Any]) -> tuple[dict[str, Any], Places]:
     """What goes to `Client.submit`, and which workers it may be sent to.
 
     Raises:
+        TypeError: an option is of another type than Dask takes.
         ValueError: an option is not the caller's to choose, or is not known.
     """
     known = ("workers", "resources", "priority", "fifo_timeout")
@@ -57,6 +67,7 @@ def split(options: Mapping[str, Any]) -> tuple[dict[str, Any], Places]:
             raise ValueError(
                 f"submit_options has {name!r}, which {why}; it may have {', '.join(known)}."
             )
+    _check(options)
     rest = dict(options)
     workers = rest.pop("workers", None)
     chosen: Iterable[Any] | None = [workers] if isinstance(workers, str) else workers
@@ -64,3 +75,23 @@ def split(options: Mapping[str, Any]) -> tuple[dict[str, Any], Places]:
         None if chosen is None else frozenset(map(str, chosen)),
         dict(rest.get("resources") or {}),
     )
+
+
+def _check(options: Mapping[str, Any]) -> None:
+    """Dask itself would say so in its scheduler only, which nobody hears."""
+    priority = options.get("priority", 0)
+    if not isinstance(priority, Real):
+        raise TypeError(
+            f"submit_options has the priority {shown(priority)}; it must be a number, as in "
+            '{"priority": 10}.'
+        )
+    resources = options.get("resources")
+    if resources is None:
+        return
+    if not isinstance(resources, Mapping) or not all(
+        isinstance(name, str) and isinstance(much, Real) for name, much in resources.items()
+    ):
+        raise TypeError(
+            f"submit_options has the resources {shown(resources)}; they must be a dict of names "
+            'and numbers, as in {"resources": {"GPU": 1}}.'
+        )
