@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import platform
 import sys
 import weakref
@@ -93,5 +94,6 @@ def check_terms(
         "inner_threads": plan.inner,
     }
     name = "" if initializer is None else name_of(initializer)
-    terms = Terms(token, size, options, plan.setup, name, platform.node(), tuple(sys.path))
+    path = tuple(place or os.getcwd() for place in sys.path)
+    terms = Terms(token, size, options, plan.setup, name, platform.node(), path)
     return terms, variables(propagate)

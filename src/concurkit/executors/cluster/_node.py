@@ -14,7 +14,7 @@ from uuid import uuid4
 from ..._batch import Job, Report, clock
 from ..._version import __version__
 from .._flight import Ended, GaveBack, Poll, Still, Unfit
-from ._carried import CarriedFlight, Logged, Packed, Processes
+from ._carried import CarriedFlight, Logged, Processes, Start
 from ._reports import packed, refused
 from ._wire import (
     ABANDON,
@@ -73,12 +73,11 @@ class Node:
     """
 
     def __init__(self, terms: Terms, size: int, where: str) -> None:
-        options: dict[str, Any] = dict(terms.options)
-        if terms.host == platform.node():  # what the caller can import can be imported here
-            sys.path.extend(place for place in terms.path if place not in sys.path)
-        if terms.setup:
-            options["initializer"] = Packed(terms.initializer, terms.setup)
-        self._processes = Processes(size, **options)
+        # What the caller can import there can be imported here; by its own processes only, since
+        # programs share this one.
+        path = terms.path if terms.host == platform.node() else ()
+        start = Start(terms.initializer, terms.setup, path)
+        self._processes = Processes(size, **terms.options, initializer=start)
         self._size = size
         self._where = where
         self._lock = threading.Lock()

@@ -1,0 +1,115 @@
+"""A cluster engine inside this process, for what all engines share: tests see and break each step.
+
+Its lines call the nodes as an engine's workers would; the tasks run in processes of ours.
+"""
+
+from __future__ import annotations
+
+import pickle
+from collections.abc import Callable, Iterator
+from typing import Any
+from uuid import uuid4
+
+from concurkit.executors.cluster._engine import Engine
+from concurkit.executors.cluster._executor import ClusterExecutor, check_terms
+from concurkit.executors.cluster._node import ME, end_node, node_for, tell_node
+from concurkit.executors.cluster._wire import LostError, Note, Order, Reply, Terms
+
+
+class NearLine:
+    """The way to a worker, which is this process."""
+
+    def __init__(self, engine: NearEngine, number: int) -> None:
+        self.where = f"near {number}"
+        self.node = ME
+        self.crowded = self.gone = False
+        self._engine = engine
+
+    def carry(self, order: Order, references: list[Any]) -> Iterator[Note | Reply]:
+        """Run a batch at the node here; what is said travels as an engine has it travel."""
+        engine = self._engine
+        engine.orders.append(order)
+        for break_it in engine.breaks:
+            break_it(self, order, references)
+        node = node_for(engine.terms, engine.terms.size or 1, self.where)
+        for said in node.carry(order, [engine.memory[one] for one in references], lambda: True):
+            yield pickle.loads(pickle.dumps(said, 5))
+
+    def is_crowded(self) -> bool:
+        """Whether the test says so."""
+        return self.crowded
+
+    def is_gone(self) -> bool:
+        """Whether the test says so."""
+        return self.gone
+
+    def tell(self, seat: str, number: int, what: int, position: int) -> None:
+        """Ask the node."""
+        tell_node(self._engine.terms.token, seat, number, what, position)
+
+    def cut(self) -> None:
+        """Nobody waits here."""
+
+    def close(self) -> None:
+        """Note that no more batches will come."""
+        self._engine.closed.append(self.where)
+
+
+class NearEngine(Engine):
+    """Each seat has a worker of its own.
+
+    Attributes:
+        orders: all that were sent.
+        breaks: are called with a line, an order and its references before that is sent.
+        memory: what was put, by reference.
+        lines: all there were.
+        closed: where lines were closed.
+    """
+
+    name = "near"
+    longest = 30.0
+
+    def __init__(self, terms: Terms) -> None:
+        super().__init__()
+        self.terms = terms
+        self.orders: list[Order] = []
+        self.breaks: list[Callable[[NearLine, Order, list[Any]], object]] = []
+        self.memory: dict[int, bytes] = {}
+        self.lines: list[NearLine] = []
+        self.closed: list[str] = []
+
+    def put(self, lot: Any) -> int:
+        """Keep a copy; its number is what refers to it."""
+        number = len(self.memory) + 1
+        self.memory[number] = bytes(lot)
+        return number
+
+    def line(self, is_wanted: Callable[[], bool]) -> NearLine:
+        """A worker more."""
+        if not is_wanted():
+            raise LostError("nobody waits for it")
+        self.lines.append(NearLine(self, len(self.lines) + 1))
+        return self.lines[-1]
+
+    def _end(self) -> None:
+        end_node(self.terms.token)
+
+
+class NearExecutor(ClusterExecutor):
+    """Runs tasks on the cluster here."""
+
+    mode = "dask"
+
+    def __init__(self, workers: int = 1, **options: Any) -> None:
+        asked: dict[str, Any] = {
+            "initializer": None,
+            "initargs": (),
+            "max_tasks_per_child": None,
+            "max_memory_per_child": None,
+            "inner_threads": None,
+            "propagate": (),
+            **options,
+        }
+        terms, variables = check_terms(uuid4().hex, 1, **asked)
+        self.engine = NearEngine(terms)
+        self._engage(self.engine, terms, workers, variables)
