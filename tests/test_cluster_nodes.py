@@ -10,10 +10,12 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+import sample_tasks
 from near_cluster import NearExecutor
 
-from concurkit import Task, run_concurrently
+from concurkit import Success, Task, run_concurrently
 from concurkit.executors.cluster import _node
+from concurkit.executors.cluster._node import end_node
 
 pytestmark = pytest.mark.skipif(os.name != "posix", reason="a node's processes share memory")
 
@@ -88,3 +90,30 @@ def test_large_arguments_without_shared_memory(monkeypatch: pytest.MonkeyPatch) 
         given = [(np.zeros(100_000), bytes(200_000)) for _ in range(2)]
         tasks = [Task(change, *one) for one in given]
         assert [(100_000.0, bytes)] * 2 == run_concurrently(tasks, mode=executor)
+
+
+# ---- workers that live in one process -----------------------------------------------------------
+
+
+def test_workers_in_one_process_have_processes_each(tmp_path: Path) -> None:
+    """Tasks on two of them run at the same time, and tell apart where they are."""
+    with NearExecutor(2) as executor:
+        tasks = [Task(sample_tasks.meet, str(tmp_path), 2)] * 2
+        outcomes = run_concurrently(tasks, mode=executor, on_error="collect", total_timeout=30)
+
+    assert [Success] * 2 == [type(one) for one in outcomes]
+    assert {"near 1", "near 2"} == {one.worker.rpartition(" process")[0] for one in outcomes}
+
+
+def test_one_worker_s_processes_end_alone(tmp_path: Path) -> None:
+    """The other's in the same process stay, and so do the batches that they run."""
+    started, go = str(tmp_path / "started"), str(tmp_path / "go")
+    with NearExecutor(2) as executor:
+        stays = executor.submit(sample_tasks.note_and_wait_for_file, started, go)
+        sample_tasks.wait_for_file(started)
+        assert 1 == executor.submit(sample_tasks.give, 1).result(timeout=30)
+
+        end_node(executor.engine.terms.token, "near 2")
+        Path(go).touch()
+
+        assert "done" == stays.result(timeout=30)

@@ -14,6 +14,7 @@ from uuid import uuid4
 from ..._batch import Job, Report, clock
 from ..._version import __version__
 from .._flight import Ended, GaveBack, Poll, Still, Unfit
+from ._batches import Batches
 from ._carried import CarriedFlight, Logged, Processes, Start
 from ._reports import packed, refused
 from ._wire import (
@@ -32,7 +33,6 @@ from ._wire import (
     STOP,
     TASKS,
     TIMED,
-    LostError,
     NeverBegunError,
     Note,
     Order,
@@ -70,9 +70,10 @@ class Node:
         terms: how its processes are made.
         size: how many there may be.
         where: what this place is called.
+        batches: those of the executor in this process.
     """
 
-    def __init__(self, terms: Terms, size: int, where: str) -> None:
+    def __init__(self, terms: Terms, size: int, where: str, batches: Batches) -> None:
         # What the caller can import there can be imported here; by its own processes only, since
         # programs share this one.
         path = terms.path if terms.host == platform.node() else ()
@@ -80,10 +81,8 @@ class Node:
         self._processes = Processes(size, **terms.options, initializer=start)
         self._size = size
         self._where = where
-        self._lock = threading.Lock()
-        self._batches: dict[tuple[str, int], CarriedFlight] = {}
-        self._unwanted: set[tuple[str, int]] = set()
-        self._last: dict[str, int] = {}  # the number of each seat's latest batch
+        self._batches = batches
+        self._flights: set[CarriedFlight] = set()
         self._jobs: dict[int, Job] = {}
         self._lots: dict[str, Any] = {}
 
@@ -109,25 +108,21 @@ class Node:
         try:
             yield from self._follow(flight, news, bool(order.flags & EXACT), wanted)
         finally:
-            with self._lock:
-                del self._batches[order.seat, order.number]
+            self._batches.ends(order.seat, order.number)
+            self._flights.discard(flight)
 
     def _begin(
         self, order: Order, lots: Sequence[Any], news: SimpleQueue[Any]
     ) -> CarriedFlight | None:
         """Give a batch to a process; None if it was taken back before."""
-        key = (order.seat, order.number)
-        with self._lock:
-            # An engine may repeat a call whose worker it has lost; tasks run once.
-            if order.number <= self._last.get(order.seat, 0):
-                raise LostError("the batch was here before")
-            self._last[order.seat] = order.number
-            if key in self._unwanted:
-                self._unwanted.discard(key)
+        batches = self._batches
+        with batches.lock:
+            if not batches.comes(order.seat, order.number):
                 return None
             memory = [self._memory(*one) for one in zip(order.lots, lots, strict=True)]
             flight = self._processes.take(order, memory, self._job(order, memory), news.put)
-            self._batches[key] = flight
+            batches.begins(order.seat, order.number, flight)
+            self._flights.add(flight)
             while len(self._lots) > _LOTS:
                 del self._lots[next(iter(self._lots))]
             return flight
@@ -207,37 +202,9 @@ class Node:
             elif type(event) is Logged:
                 yield Note(LOG, event.task, 0.0, event.data)
 
-    # ---- what is asked of a batch, from any thread ----------------------------------------------
-
-    def tell(self, seat: str, number: int, what: int, position: int) -> bool:
-        """Take tasks back, or stop one; the answer comes with the batch.
-
-        True if it had not come here yet, and will not run.
-        """
-        with self._lock:
-            flight = self._batches.get((seat, number))
-            if flight is None:
-                ahead = what not in (STOP, ASK) and number > self._last.get(seat, 0)
-                if ahead:
-                    self._unwanted.add((seat, number))
-                return ahead
-        if what in (RECALL, RECALL_UNBEGUN):
-            flight.recall(what == RECALL_UNBEGUN)
-        elif what == STOP:
-            flight.stop(position)
-        elif what == ABANDON:
-            flight.give_up(position)
-        elif what == ASK:
-            poll = flight.stack()
-            if poll is not None:
-                flight.say(_Asked(poll, clock() + _ANSWER))
-        return False
-
     def end(self) -> None:
         """End the processes, whatever they do."""
-        with self._lock:
-            flights = list(self._batches.values())
-        for flight in flights:
+        for flight in list(self._flights):
             flight.give_up()
         self._processes.shutdown()
 
@@ -259,28 +226,53 @@ def _elsewhere() -> None:
 
 # ---- the nodes of this process ------------------------------------------------------------------
 
-_nodes: dict[str, Node] = {}
+_nodes: dict[tuple[str, str], Node] = {}  # several workers may live in one process
+_batches: dict[str, Batches] = {}
 _lock = threading.Lock()
 
 
 def node_for(terms: Terms, size: int, where: str) -> Node:
-    """The executor's node here, made if need be."""
+    """The executor's node here, beside the worker of that name; made if need be."""
+    key = (terms.token, where)
     with _lock:
-        node = _nodes.get(terms.token)
+        node = _nodes.get(key)
         if node is None:
-            node = _nodes[terms.token] = Node(terms, size, where)
+            batches = _batches.setdefault(terms.token, Batches())
+            node = _nodes[key] = Node(terms, size, where, batches)
         return node
 
 
 def tell_node(token: str, seat: str, number: int, what: int, position: int) -> bool:
-    """Ask something of a batch here; see `Node.tell`."""
-    node = _nodes.get(token)
-    return node is not None and node.tell(seat, number, what, position)
+    """Ask something of a batch here, from any thread; the answer comes with the batch.
+
+    True if it was to be taken back and had not come here yet: it will not run.
+    """
+    batches = _batches.get(token)
+    if batches is None:
+        return False
+    with batches.lock:
+        flight = batches.find(seat, number)
+        if flight is None:
+            return what not in (STOP, ASK) and batches.forgo(seat, number)
+    if what in (RECALL, RECALL_UNBEGUN):
+        flight.recall(what == RECALL_UNBEGUN)
+    elif what == STOP:
+        flight.stop(position)
+    elif what == ABANDON:
+        flight.give_up(position)
+    elif what == ASK:
+        poll = flight.stack()
+        if poll is not None:
+            flight.say(_Asked(poll, clock() + _ANSWER))
+    return False
 
 
-def end_node(token: str) -> None:
-    """The executor is done here, or gone: leave nothing behind."""
+def end_node(token: str, where: str | None = None) -> None:
+    """The executor is done beside the worker of that name (None: all here): leave nothing there."""
     with _lock:
-        node = _nodes.pop(token, None)
-    if node is not None:
+        keys = [key for key in _nodes if key[0] == token and where in (None, key[1])]
+        nodes = [_nodes.pop(key) for key in keys]
+        if not any(key[0] == token for key in _nodes):
+            _batches.pop(token, None)
+    for node in nodes:
         node.end()
