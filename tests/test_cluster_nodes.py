@@ -6,16 +6,19 @@ from __future__ import annotations
 
 import os
 import sys
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import pytest
 import sample_tasks
-from near_cluster import NearExecutor
+from near_cluster import NearExecutor, NearLine
 
-from concurkit import Success, Task, run_concurrently
+from concurkit import Failure, Success, Task, run_concurrently
+from concurkit.exceptions import WorkerCrashedError
 from concurkit.executors.cluster import _node
 from concurkit.executors.cluster._node import end_node
+from concurkit.executors.cluster._wire import MissingError, Order
 
 pytestmark = pytest.mark.skipif(os.name != "posix", reason="a node's processes share memory")
 
@@ -117,3 +120,94 @@ def test_one_worker_s_processes_end_alone(tmp_path: Path) -> None:
         Path(go).touch()
 
         assert "done" == stays.result(timeout=30)
+
+
+# ---- large buffers that the engine loses --------------------------------------------------------
+
+
+def read(array: Any, at: int) -> float:
+    """One item of an array."""
+    return float(array[at])
+
+
+def lose(how_often: int) -> Callable[[NearLine, Order, list[Any]], None]:
+    """The engine loses what the batches after the first one refer to, so many times."""
+    lost: set[Any] = set()
+
+    def lose(line: NearLine, order: Order, references: list[Any]) -> None:
+        if order.number > 1 and len(lost) < how_often:
+            lost.update(references)
+        if lost.intersection(references):
+            raise MissingError("lost dependencies")
+
+    return lose
+
+
+@pytest.mark.parametrize("workers", [1, 3])
+def test_lost_buffers_are_put_again(workers: int) -> None:
+    """Batches that need them have not begun, and are sent again; it costs no task an attempt."""
+    import numpy as np
+
+    array, other = np.arange(50_000.0), np.arange(60_000.0)
+    tasks = [Task(read, (array, other)[at % 2], at) for at in range(20)]
+    with NearExecutor(workers) as executor:
+        executor.engine.breaks.append(lose(2))
+        outcomes = run_concurrently(tasks, mode=executor, chunksize=1, on_error="collect")
+
+        assert [float(at) for at in range(20)] == [getattr(one, "value", None) for one in outcomes]
+        assert {1} == {one.attempts for one in outcomes}
+        assert workers == len(executor.engine.lines)
+        assert 3 <= len(executor.engine.memory) <= 4  # a loss may be of either
+
+
+def test_a_lost_setting_is_put_again() -> None:
+    """The function that all tasks share may be large, too."""
+    import numpy as np
+
+    large = np.arange(50_000.0)
+
+    def at(number: int) -> float:
+        return float(large[number])
+
+    with NearExecutor() as executor:
+        executor.engine.breaks.append(lose(1))
+        values = run_concurrently(Task.map(at, range(6)), mode=executor, chunksize=1)
+
+        assert [float(number) for number in range(6)] == values
+        assert 2 == len(executor.engine.memory)
+
+
+def test_an_engine_that_loses_everything() -> None:
+    """Has the run end after some tries."""
+    import numpy as np
+
+    tasks = [Task(read, np.arange(50_000.0), at) for at in range(4)]
+    with NearExecutor() as executor:
+        executor.engine.breaks.append(lose(1_000_000))
+        outcomes = run_concurrently(tasks, mode=executor, chunksize=1, on_error="collect")
+
+    assert isinstance(outcomes[0], Success)
+    errors = [one.error for one in outcomes[1:] if isinstance(one, Failure)]
+    assert [WorkerCrashedError] * 3 == [type(one) for one in errors]
+    assert "near loses what is put into it: lost dependencies" in str(errors[0])
+
+
+def test_a_batch_that_is_forgone_never_runs() -> None:
+    """Whether it comes later or not; one that has come is not forgone."""
+    with NearExecutor() as executor:
+        token = executor.engine.terms.token
+        answers: list[tuple[str, bool]] = []
+
+        def forgo(line: NearLine, order: Order, _: list[Any]) -> None:
+            if order.number == 1:
+                answers.append(_node.forgo(token, order.seat, 1))
+
+        executor.engine.breaks.append(forgo)
+        # The first batch is taken for one that came back, and goes again.
+        assert [5] == run_concurrently([Task(sample_tasks.give, 5)], mode=executor)
+        seat = executor.engine.orders[0].seat
+        answers.append(_node.forgo(token, seat, 2))
+        answers.append(_node.forgo(token, seat, 3))
+
+    assert [(_node.ME, True), (_node.ME, False), (_node.ME, True)] == answers
+    assert [1, 2] == [one.number for one in executor.engine.orders]

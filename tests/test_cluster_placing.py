@@ -100,6 +100,35 @@ def test_large_data_go_straight_to_workers_within_reach(
     assert [within_reach] == ways
 
 
+@needs_dask
+def test_scattered_data_that_is_lost_is_scattered_again(
+    small_cluster: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Its only holder may be gone with it, as a worker that died; the tasks have not begun."""
+    import distributed
+    import numpy as np
+
+    data = np.arange(50_000.0)
+    with (
+        distributed.Client(small_cluster, set_as_default=False) as client,
+        DaskExecutor(client, max_workers=1) as dask,
+    ):
+        submit = dask._engine.submit
+
+        def losing(address: str, order: Any, references: list[Any]) -> Any:
+            if order.number == 2:
+                client.cancel(references, force=True)
+                wait_until(lambda: references[0].key not in client.who_has())
+            return submit(address, order, references)
+
+        monkeypatch.setattr(dask._engine, "submit", losing)
+        tasks = [Task(np.take, data, at) for at in range(3)]
+        outcomes = run_concurrently(tasks, mode=dask, chunksize=1, on_error="collect")
+
+    assert [0.0, 1.0, 2.0] == [getattr(one, "value", one) for one in outcomes]
+    assert {1} == {one.attempts for one in outcomes}
+
+
 def test_what_is_within_reach() -> None:
     """Somebody takes the connection; what is no address of a socket is not known to be."""
     import socket

@@ -9,6 +9,7 @@ import logging
 import pickle
 import time
 from collections.abc import Callable, Iterator, Mapping
+from concurrent.futures import CancelledError
 from queue import Empty, SimpleQueue
 from typing import Any
 
@@ -17,8 +18,18 @@ from ._dask_node import carry, end, hold
 from ._dask_places import Places
 from ._engine import Engine
 from ._needs import ANSWER, check_versions, is_reached
-from ._node import tell_node, versions
-from ._wire import KEPT, RECALL_UNBEGUN, LostError, NeverBegunError, Note, Order, Reply, Terms
+from ._node import forgo, tell_node, versions
+from ._wire import (
+    KEPT,
+    RECALL_UNBEGUN,
+    LostError,
+    MissingError,
+    NeverBegunError,
+    Note,
+    Order,
+    Reply,
+    Terms,
+)
 
 # So long, in seconds: until there is a worker; without a connection to the scheduler;
 _FIRST_WORKER = 30.0
@@ -66,13 +77,13 @@ class DaskLine:
             if isinstance(said, str):
                 raise LostError(said)
             if said is future:
-                yield self._result(future)
+                yield self._result(future, order)
                 return
             if isinstance(said, tuple) and said[0] == order.number:
                 begun = True
                 yield Note(*said[1])
 
-    def _result(self, future: Any) -> Reply:
+    def _result(self, future: Any, order: Order) -> Reply:
         try:
             reply = future.result(timeout=None)
         except NeverBegunError:
@@ -83,6 +94,8 @@ class DaskLine:
         except Exception as error:
             if self._engine.is_cut_off:
                 raise LostError("the connection to Dask's scheduler is lost") from error
+            if self._engine.has_forgone(error, self, order):
+                raise MissingError(str(error)) from error
             raise LostError(f"{type(error).__name__}: {error}") from error
         assert isinstance(reply, Reply)
         return reply
@@ -295,6 +308,21 @@ class DaskEngine(Engine):
             retries=0,
             **self._options,
         )
+
+    def has_forgone(self, error: Exception, line: DaskLine, order: Order) -> bool:
+        """Whether a batch that was cancelled has not begun, and won't: its data are gone."""
+        if not isinstance(error, CancelledError) or not order.lots:
+            return False
+        if getattr(error, "reason", "") == "lost dependencies":
+            return True  # the scheduler has sent it nowhere
+        asked = (self.token, order.seat, order.number)
+        try:
+            found = self._client.run(
+                forgo, *asked, workers=[line.where], on_error="ignore", callback_timeout=ANSWER
+            )
+        except Exception:  # the worker is gone: nobody knows
+            return False
+        return bool(found.get(line.where) == (line.node, True))
 
     def listening(self, order: Order, line: DaskLine) -> _Listening:
         """While a batch is under way, *line* is told of it."""

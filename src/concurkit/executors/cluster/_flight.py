@@ -96,12 +96,12 @@ class ClusterFlight:
         kept, buffers = self.job.kept, self._aside
         self._aside = []
         setting = setting_of(self.job)[1]
-        if len(setting) >= LARGE and "put" not in kept:
-            kept["put"] = _cargo.put_setting(setting, self._put)
-        if buffers or "put" in kept:
+        large = len(setting) >= LARGE
+        if buffers or large:
             known = kept.setdefault("sent", {})
+            place = _cargo.setting_put(setting, kept, self._put) if large else None
             self.cargo = _cargo.loaded(
-                kept.get("put"), buffers, self.batch.indices, known, repeated, self._put
+                place, buffers, self.batch.indices, known, repeated, self._put
             )
 
     def is_wanted(self) -> bool:

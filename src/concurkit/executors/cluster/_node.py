@@ -267,6 +267,13 @@ def tell_node(token: str, seat: str, number: int, what: int, position: int) -> b
     return False
 
 
+def forgo(token: str, seat: str, number: int) -> tuple[str, bool]:
+    """Which process this is, and whether a batch has not come here, and now will not run."""
+    with _lock:
+        batches = _batches.setdefault(token, Batches())
+    return ME, batches.forgo(seat, number)
+
+
 def end_node(token: str, where: str | None = None) -> None:
     """The executor is done beside the worker of that name (None: all here): leave nothing there."""
     with _lock:

@@ -11,7 +11,7 @@ from .._pool import Crew
 from ._engine import Engine, Line
 from ._flight import ClusterFlight
 from ._reports import opened
-from ._wire import CrowdedError, LostError, NeverBegunError, Note, Order
+from ._wire import CrowdedError, LostError, MissingError, NeverBegunError, Note, Order
 
 
 class ClusterSeat:
@@ -117,6 +117,8 @@ class ClusterSeat:
             self._crew.lost(self)
             flight.put_back()
             return False
+        except MissingError as error:
+            return self._reload(flight, str(error))
         except LostError as error:
             self._crew.count_stillborn(stillborn=False)
             self._crew.lost(self)
@@ -141,6 +143,17 @@ class ClusterSeat:
             flight.landed(outcome)
             return not isinstance(outcome, ConcurkitError)
         raise LostError("it gave no answer")
+
+    def _reload(self, flight: ClusterFlight, why: str) -> bool:
+        """What the batch needs is to be put into the engine again, and the batch sent again."""
+        failing = flight.cargo.spoil() and self._crew.count_stillborn(stillborn=True)
+        self._crew.freed(self)
+        flight.put_back(
+            WorkerCrashedError(f"{self._engine.name} loses what is put into it: {why}")
+            if failing
+            else None
+        )
+        return True
 
     def _refuse(self, flight: ClusterFlight, error: ConcurkitError) -> None:
         """No worker can be used: of a cluster that has worked, what had ended is kept."""

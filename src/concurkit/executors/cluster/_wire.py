@@ -126,3 +126,7 @@ class CrowdedError(LostError):
 
 class NeverBegunError(LostError):
     """A batch came to another worker than it was meant for, and none of it has run."""
+
+
+class MissingError(LostError):
+    """Buffers that a batch needs are gone from the engine, and none of it has run."""
