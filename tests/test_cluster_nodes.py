@@ -18,7 +18,13 @@ from concurkit import Failure, Success, Task, run_concurrently
 from concurkit.exceptions import WorkerCrashedError
 from concurkit.executors.cluster import _node
 from concurkit.executors.cluster._node import end_node
-from concurkit.executors.cluster._wire import MissingError, Order
+from concurkit.executors.cluster._wire import (
+    LostError,
+    MissingError,
+    NeverBegunError,
+    Order,
+    ReplacedError,
+)
 
 pytestmark = pytest.mark.skipif(os.name != "posix", reason="a node's processes share memory")
 
@@ -211,3 +217,41 @@ def test_a_batch_that_is_forgone_never_runs() -> None:
 
     assert [(_node.ME, True), (_node.ME, False), (_node.ME, True)] == answers
     assert [1, 2] == [one.number for one in executor.engine.orders]
+
+
+# ---- a batch that came to another worker --------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("error", "failed"), [(NeverBegunError, []), (ReplacedError, [1]), (LostError, [1])]
+)
+def test_what_is_known_of_a_batch_that_came_to_another(
+    error: type[LostError], failed: list[int]
+) -> None:
+    """It is sent again if it surely was nowhere else before: tasks run once."""
+    raised = []
+
+    def come_to_another(line: NearLine, order: Order, _: list[Any]) -> None:
+        if order.number == 2 and not raised:
+            raised.append(order)
+            raise error("another worker has taken its address")
+
+    tasks = Task.map(sample_tasks.give, range(4))
+    with NearExecutor() as executor:
+        executor.engine.breaks.append(come_to_another)
+        outcomes = run_concurrently(tasks, mode=executor, chunksize=1, on_error="collect")
+
+    assert failed == [one.index for one in outcomes if isinstance(one, Failure)]
+    assert {1} == {one.attempts for one in outcomes}
+
+
+def test_another_process_does_not_run_it() -> None:
+    """It may have run in the one that was meant."""
+    with NearExecutor() as executor:
+        executor.submit(sample_tasks.nothing).result(timeout=30)
+        executor.engine.lines[0].node = "another"
+        [outcome] = run_concurrently([sample_tasks.nothing], mode=executor, on_error="collect")
+
+    assert isinstance(outcome, Failure)
+    assert isinstance(outcome.error, WorkerCrashedError)
+    assert "another worker has taken its address" in str(outcome.error)

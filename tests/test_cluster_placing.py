@@ -20,6 +20,7 @@ from waiting import wait_until
 from concurkit import DaskExecutor, Task, aio, iter_concurrently, run_concurrently
 from concurkit.exceptions import ModeUnavailableError
 from concurkit.executors.cluster import _needs
+from concurkit.executors.cluster._dask_story import was_sent_once
 
 needs_dask = pytest.mark.skipif("dask" not in ENGINES, reason="needs distributed")
 
@@ -127,6 +128,48 @@ def test_scattered_data_that_is_lost_is_scattered_again(
 
     assert [0.0, 1.0, 2.0] == [getattr(one, "value", one) for one in outcomes]
     assert {1} == {one.attempts for one in outcomes}
+
+
+FIRST = [("released", "waiting"), ("waiting", "processing")]
+AGAIN = [("processing", "released"), ("released", "waiting"), ("waiting", "no-worker")]
+
+
+@pytest.mark.parametrize(
+    ("once", "steps"),
+    [
+        (True, [*FIRST, ("processing", "erred")]),
+        (False, [*FIRST, *AGAIN, ("no-worker", "processing"), ("processing", "erred")]),
+        (False, [("waiting", "processing"), ("processing", "erred")]),  # a part of its log
+        (False, []),
+    ],
+)
+def test_whether_a_batch_was_at_one_worker_only(once: bool, steps: list[tuple[str, str]]) -> None:
+    """By what Dask's scheduler has written down, which is of others too, and not for ever."""
+    story = [("other", "waiting", "processing", {"batch": "processing"}, "why", 1.0)]
+    story += [("batch", *step, {}, "why", 1.0) for step in steps]
+
+    assert once == was_sent_once("batch", story)
+
+
+@needs_dask
+def test_a_worker_that_was_replaced_before_a_batch_was_sent(
+    small_cluster: Any, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    """Another process has its address; the batch was at none before, and is sent again."""
+    path = tmp_path / "ran"
+    with DaskExecutor(small_cluster, max_workers=1) as dask:
+        submit = dask._engine.submit
+
+        def meant_for_another(address: str, order: Any, references: list[Any]) -> Any:
+            meant = order._replace(node="one that is gone") if order.number == 2 else order
+            return submit(address, meant, references)
+
+        monkeypatch.setattr(dask._engine, "submit", meant_for_another)
+        tasks = [Task(sample_tasks.append, str(path), number) for number in range(3)]
+        outcomes = run_concurrently(tasks, mode=dask, chunksize=1, on_error="collect")
+
+    assert [0, 1, 2] == [getattr(one, "value", one) for one in outcomes]
+    assert ["0", "1", "2"] == path.read_text().split()
 
 
 def test_what_is_within_reach() -> None:

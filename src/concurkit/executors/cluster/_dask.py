@@ -16,6 +16,7 @@ from typing import Any
 from ...exceptions import ModeUnavailableError
 from ._dask_node import carry, end, hold
 from ._dask_places import Places
+from ._dask_story import was_sent_once
 from ._engine import Engine
 from ._needs import ANSWER, check_versions, is_reached
 from ._node import forgo, tell_node, versions
@@ -27,6 +28,7 @@ from ._wire import (
     NeverBegunError,
     Note,
     Order,
+    ReplacedError,
     Reply,
     Terms,
 )
@@ -86,8 +88,10 @@ class DaskLine:
     def _result(self, future: Any, order: Order) -> Reply:
         try:
             reply = future.result(timeout=None)
-        except NeverBegunError:
+        except ReplacedError as error:
             self._engine.forget(self.where)
+            if self._engine.was_sent_once(future):
+                raise NeverBegunError(str(error)) from error
             raise
         except LostError:
             raise
@@ -308,6 +312,15 @@ class DaskEngine(Engine):
             retries=0,
             **self._options,
         )
+
+    def was_sent_once(self, future: Any) -> bool:
+        """Whether a batch was at no other worker before; False if that is not known."""
+        ask, key = self._client.scheduler.get_story, future.key
+        try:
+            story = self._client.sync(ask, keys_or_stimuli=[key], callback_timeout=ANSWER)
+        except Exception:  # the scheduler is out of reach, or does not tell
+            return False
+        return was_sent_once(key, story)
 
     def has_forgone(self, error: Exception, line: DaskLine, order: Order) -> bool:
         """Whether a batch that was cancelled has not begun, and won't: its data are gone."""

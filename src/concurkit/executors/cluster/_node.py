@@ -33,9 +33,9 @@ from ._wire import (
     STOP,
     TASKS,
     TIMED,
-    NeverBegunError,
     Note,
     Order,
+    ReplacedError,
     Reply,
     Terms,
 )
@@ -99,7 +99,7 @@ class Node:
             wanted: whether anybody waits for it still.
         """
         if order.node != ME:
-            raise NeverBegunError("the worker that was to run this batch is gone")
+            raise ReplacedError("another worker has taken its address")
         news: SimpleQueue[Any] = SimpleQueue()
         flight = self._begin(order, lots, news)
         if flight is None:

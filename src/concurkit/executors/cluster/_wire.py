@@ -124,8 +124,12 @@ class CrowdedError(LostError):
     """There is no room for one more now, and others of the same executor are at work."""
 
 
+class ReplacedError(LostError):
+    """A batch came to another process than was meant, which may have had it before it was gone."""
+
+
 class NeverBegunError(LostError):
-    """A batch came to another worker than it was meant for, and none of it has run."""
+    """A batch came to no worker that would run it, so none of it has run."""
 
 
 class MissingError(LostError):

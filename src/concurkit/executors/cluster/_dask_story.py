@@ -1,0 +1,19 @@
+"""Where Dask's scheduler has sent a batch, by its log of what became of it."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from typing import Any
+
+
+def was_sent_once(key: str, story: Iterable[Sequence[Any]]) -> bool:
+    """Whether a call was given to one worker, and to no other before; False if that is not known.
+
+    Args:
+        key: of the call.
+        story: of each step its key, what it was, and what it became; of other keys, too. The
+            oldest may be missing.
+    """
+    steps = [(step[1], step[2]) for step in story if step[0] == key]
+    whole = bool(steps) and steps[0][0] == "released"
+    return whole and [became for _, became in steps].count("processing") == 1
