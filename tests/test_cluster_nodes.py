@@ -255,3 +255,24 @@ def test_another_process_does_not_run_it() -> None:
     assert isinstance(outcome, Failure)
     assert isinstance(outcome.error, WorkerCrashedError)
     assert "another worker has taken its address" in str(outcome.error)
+
+
+# ---- a worker that is gone ----------------------------------------------------------------------
+
+
+def test_a_worker_that_left_costs_no_task() -> None:
+    """The next batch goes to another one, and the way to the one that left is closed."""
+    with NearExecutor() as executor:
+        assert [1] == run_concurrently([Task(sample_tasks.give, 1)], mode=executor)
+        executor.engine.lines[0].gone = True
+        executor.engine.breaks.append(lambda line, *_: _not_gone(line))
+
+        tasks = Task.map(sample_tasks.give, range(3))
+        assert [0, 1, 2] == run_concurrently(tasks, mode=executor, chunksize=1)
+        assert ["near 1"] == executor.engine.closed
+        assert 2 == len(executor.engine.lines)
+
+
+def _not_gone(line: NearLine) -> None:
+    if line.gone:
+        raise LostError("it is gone")

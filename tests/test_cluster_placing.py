@@ -5,6 +5,7 @@
 from __future__ import annotations
 
 import importlib
+import os
 import threading
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
@@ -12,6 +13,7 @@ from pathlib import Path
 from typing import Any
 
 import anyio
+import psutil  # type: ignore[import-untyped, unused-ignore]
 import pytest
 import sample_tasks
 from conftest import ENGINES, dask_cluster
@@ -20,7 +22,7 @@ from waiting import wait_until
 from concurkit import DaskExecutor, Task, aio, iter_concurrently, run_concurrently
 from concurkit.exceptions import ModeUnavailableError
 from concurkit.executors.cluster import _needs
-from concurkit.executors.cluster._dask_story import was_sent_once
+from concurkit.executors.cluster._dask_story import times_sent
 
 needs_dask = pytest.mark.skipif("dask" not in ENGINES, reason="needs distributed")
 
@@ -135,20 +137,43 @@ AGAIN = [("processing", "released"), ("released", "waiting"), ("waiting", "no-wo
 
 
 @pytest.mark.parametrize(
-    ("once", "steps"),
+    ("times", "steps"),
     [
-        (True, [*FIRST, ("processing", "erred")]),
-        (False, [*FIRST, *AGAIN, ("no-worker", "processing"), ("processing", "erred")]),
-        (False, [("waiting", "processing"), ("processing", "erred")]),  # a part of its log
-        (False, []),
+        (0, [("released", "waiting"), ("waiting", "no-worker")]),
+        (1, [*FIRST, ("processing", "erred")]),
+        (2, [*FIRST, *AGAIN, ("no-worker", "processing"), ("processing", "erred")]),
+        (None, [("waiting", "processing"), ("processing", "erred")]),  # a part of its log
+        (None, []),
     ],
 )
-def test_whether_a_batch_was_at_one_worker_only(once: bool, steps: list[tuple[str, str]]) -> None:
+def test_how_many_workers_a_batch_was_at(times: int | None, steps: list[tuple[str, str]]) -> None:
     """By what Dask's scheduler has written down, which is of others too, and not for ever."""
     story = [("other", "waiting", "processing", {"batch": "processing"}, "why", 1.0)]
     story += [("batch", *step, {}, "why", 1.0) for step in steps]
 
-    assert once == was_sent_once("batch", story)
+    assert times == times_sent("batch", story)
+
+
+@needs_dask
+def test_a_worker_that_left_while_the_executor_was_idle(small_cluster: Any) -> None:
+    """Costs no task: the next run goes to those that are there."""
+    import distributed
+
+    with (
+        distributed.Client(small_cluster, set_as_default=False) as client,
+        DaskExecutor(client, max_workers=1) as dask,
+    ):
+        assert [1] == run_concurrently([Task(sample_tasks.give, 1)], mode=dask)
+        [(first, pid)] = client.run(os.getpid).items()
+        psutil.Process(pid).kill()  # its nanny starts another, which has another address
+        wait_until(lambda: client.nthreads() and first not in client.nthreads(), 60)
+        dask._engine._looked = 0.0  # as if it had been idle for longer
+
+        outcomes = run_concurrently(
+            Task.map(sample_tasks.give, range(3)), mode=dask, chunksize=1, on_error="collect"
+        )
+
+    assert [0, 1, 2] == [getattr(one, "value", one) for one in outcomes]
 
 
 @needs_dask

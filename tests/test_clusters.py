@@ -352,3 +352,17 @@ def test_a_node_that_dies_is_no_matter_with_retry(cluster: Any, tmp_path: Path) 
 
     tasks = Task.map(kill_the_node_once, range(12))
     assert list(range(12)) == run_concurrently(tasks, mode=cluster, chunksize=1, retry=3)
+
+
+@pytest.mark.skipif("ray" not in ENGINES, reason="needs ray")
+def test_an_actor_that_died_while_it_was_idle_costs_no_task(warm_ray: RayExecutor) -> None:
+    """The next run has another in its place."""
+    import ray
+
+    with RayExecutor(max_workers=1) as own:
+        assert 3 == own.submit(sample_tasks.add, 1, 2).result(timeout=60)
+        [seat] = own._crew.seats
+        ray.kill(seat._line._actor)
+        seat._line._heard = 0.0  # as if it had been idle for longer
+
+        assert 3 == own.submit(sample_tasks.add, 1, 2).result(timeout=60)

@@ -16,7 +16,7 @@ from typing import Any
 from ...exceptions import ModeUnavailableError
 from ._dask_node import carry, end, hold
 from ._dask_places import Places
-from ._dask_story import was_sent_once
+from ._dask_story import times_sent
 from ._engine import Engine
 from ._needs import ANSWER, check_versions, is_reached
 from ._node import forgo, tell_node, versions
@@ -72,6 +72,8 @@ class DaskLine:
             except Empty:
                 self._engine.check_connection()
                 if self._engine.is_gone(self.where):
+                    if self._engine.times_sent(future) == 0:  # nor will another run it: see `ME`
+                        raise NeverBegunError(_GONE) from None
                     raise LostError(_GONE) from None
                 if not begun and self.is_crowded():  # it waits here, and elsewhere it need not
                     self.tell(order.seat, order.number, RECALL_UNBEGUN, -1)
@@ -90,7 +92,7 @@ class DaskLine:
             reply = future.result(timeout=None)
         except ReplacedError as error:
             self._engine.forget(self.where)
-            if self._engine.was_sent_once(future):
+            if self._engine.times_sent(future) == 1:
                 raise NeverBegunError(str(error)) from error
             raise
         except LostError:
@@ -111,6 +113,10 @@ class DaskLine:
     def fail(self, why: str) -> None:
         """The worker is gone."""
         self._news.put(why)
+
+    def is_gone(self) -> bool:
+        """Whether Dask has removed its worker."""
+        return self._engine.is_gone(self.where)
 
     def is_crowded(self) -> bool:
         """Whether another worker would take batches sooner."""
@@ -313,14 +319,14 @@ class DaskEngine(Engine):
             **self._options,
         )
 
-    def was_sent_once(self, future: Any) -> bool:
-        """Whether a batch was at no other worker before; False if that is not known."""
+    def times_sent(self, future: Any) -> int | None:
+        """To how many workers a batch was given; None if that is not known."""
         ask, key = self._client.scheduler.get_story, future.key
         try:
             story = self._client.sync(ask, keys_or_stimuli=[key], callback_timeout=ANSWER)
         except Exception:  # the scheduler is out of reach, or does not tell
-            return False
-        return was_sent_once(key, story)
+            return None
+        return times_sent(key, story)
 
     def has_forgone(self, error: Exception, line: DaskLine, order: Order) -> bool:
         """Whether a batch that was cancelled has not begun, and won't: its data are gone."""

@@ -6,8 +6,8 @@ from collections.abc import Iterable, Sequence
 from typing import Any
 
 
-def was_sent_once(key: str, story: Iterable[Sequence[Any]]) -> bool:
-    """Whether a call was given to one worker, and to no other before; False if that is not known.
+def times_sent(key: str, story: Iterable[Sequence[Any]]) -> int | None:
+    """To how many workers a call was given, one after the other; None if that is not known.
 
     Args:
         key: of the call.
@@ -15,5 +15,6 @@ def was_sent_once(key: str, story: Iterable[Sequence[Any]]) -> bool:
             oldest may be missing.
     """
     steps = [(step[1], step[2]) for step in story if step[0] == key]
-    whole = bool(steps) and steps[0][0] == "released"
-    return whole and [became for _, became in steps].count("processing") == 1
+    if not steps or steps[0][0] != "released":
+        return None
+    return [became for _, became in steps].count("processing")

@@ -31,6 +31,14 @@ class Line(Protocol):
         """
         ...
 
+    def is_gone(self) -> bool:
+        """Whether its worker is gone; may be asked before each batch.
+
+        Raises:
+            LostError: the way to all workers is gone.
+        """
+        ...
+
     def is_crowded(self) -> bool:
         """Whether another worker would take batches sooner."""
         ...

@@ -12,7 +12,7 @@ from ...exceptions import ModeUnavailableError
 from ._engine import Engine
 from ._needs import check_versions, engine_module, is_reached
 from ._node import end_node, node_for, tell_node, versions
-from ._wire import CrowdedError, LostError, Note, Order, Reply, Terms
+from ._wire import ASK, CrowdedError, LostError, Note, Order, Reply, Terms
 
 _ray = engine_module("ray", "ray")
 _errors = engine_module("ray.exceptions", "ray")
@@ -61,6 +61,7 @@ class RayLine:
         self.node = node
         self._actor = actor
         self._is_cut = False
+        self._heard = time.monotonic()
 
     def carry(self, order: Order, references: list[Any]) -> Iterator[Note | Reply]:
         """Send a batch, and say what is heard of it."""
@@ -75,10 +76,23 @@ class RayLine:
                 except StopIteration:
                     return
                 yield _ray.get(said)
+                self._heard = time.monotonic()
         except _errors.RayTaskError as error:
             raise LostError(str(error.cause)) from error
         except _errors.RayError as error:
             raise LostError("it did not answer" if self._is_cut else str(error)) from error
+
+    def is_gone(self) -> bool:
+        """Whether the actor has ended; one that was heard a moment ago is not asked."""
+        if time.monotonic() - self._heard < _LOOK or not self._engine.is_reachable():
+            return False
+        asked = self._actor.tell.options(concurrency_group="control").remote("", 0, ASK, -1)
+        try:
+            if _ray.wait([asked], timeout=_TRY)[0]:
+                _ray.get(asked)
+        except _errors.RayActorError:
+            return True
+        return False
 
     def is_crowded(self) -> bool:
         """Never: an actor is one seat's."""

@@ -90,12 +90,8 @@ class ClusterSeat:
         if not flight.is_wanted():
             self._crew.freed(self)
             return True
-        line = self._line
-        if line is not None and line.is_crowded():
-            self._line = None
-            line.close()
         try:
-            line = self._line = self._line or self._engine.new_line(lambda: not self._left)
+            line = self._fit_line()
         except CrowdedError:  # the batch goes on, when a seat is free that has a worker
             self._crew.lost(self)
             flight.put_back()
@@ -124,6 +120,15 @@ class ClusterSeat:
             self._crew.lost(self)
             flight.lost(f"{self.name} ({line.where}) is lost: {error}")
             return False
+
+    def _fit_line(self) -> Line:
+        """The way to a worker that is there, and has no more to do than others."""
+        line = self._line
+        if line is not None and (line.is_gone() or line.is_crowded()):
+            self._line = None
+            line.close()
+        line = self._line = self._line or self._engine.new_line(lambda: not self._left)
+        return line
 
     def _carry(self, line: Line, order: Order, flight: ClusterFlight) -> bool:
         """Follow a batch to its end; whether this seat can take another."""
