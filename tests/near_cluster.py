@@ -6,6 +6,7 @@ Its lines call the nodes as an engine's workers would; the tasks run in processe
 from __future__ import annotations
 
 import pickle
+import weakref
 from collections.abc import Callable, Iterator
 from typing import Any
 from uuid import uuid4
@@ -32,7 +33,7 @@ class NearLine:
         for break_it in engine.breaks:
             break_it(self, order, references)
         node = node_for(engine.terms, engine.terms.size or 1, self.where)
-        for said in node.carry(order, [engine.memory[one] for one in references], lambda: True):
+        for said in node.carry(order, [one.data for one in references], lambda: True):
             yield pickle.loads(pickle.dumps(said, 5))
 
     def is_crowded(self) -> bool:
@@ -55,13 +56,22 @@ class NearLine:
         self._engine.closed.append(self.where)
 
 
+class Put:
+    """A buffer in the engine's memory, as long as anybody refers to it."""
+
+    def __init__(self, data: bytes) -> None:
+        self.data = data
+
+
 class NearEngine(Engine):
     """Each seat has a worker of its own.
 
     Attributes:
         orders: all that were sent.
         breaks: are called with a line, an order and its references before that is sent.
-        memory: what was put, by reference.
+        put_count: how many buffers were put.
+        kept: those that are referred to still; and
+        most: how many that were at once.
         lines: all there were.
         closed: where lines were closed.
     """
@@ -74,15 +84,18 @@ class NearEngine(Engine):
         self.terms = terms
         self.orders: list[Order] = []
         self.breaks: list[Callable[[NearLine, Order, list[Any]], object]] = []
-        self.memory: dict[int, bytes] = {}
+        self.put_count = self.most = 0
+        self.kept: weakref.WeakSet[Put] = weakref.WeakSet()
         self.lines: list[NearLine] = []
         self.closed: list[str] = []
 
-    def put(self, lot: Any) -> int:
-        """Keep a copy; its number is what refers to it."""
-        number = len(self.memory) + 1
-        self.memory[number] = bytes(lot)
-        return number
+    def put(self, lot: Any) -> Put:
+        """Keep a copy."""
+        put = Put(bytes(lot))
+        self.put_count += 1
+        self.kept.add(put)
+        self.most = max(self.most, len(self.kept))
+        return put
 
     def line(self, is_wanted: Callable[[], bool]) -> NearLine:
         """A worker more."""

@@ -5,6 +5,7 @@
 from __future__ import annotations
 
 import importlib
+import itertools
 import os
 import threading
 from collections.abc import Iterator
@@ -130,6 +131,20 @@ def test_scattered_data_that_is_lost_is_scattered_again(
 
     assert [0.0, 1.0, 2.0] == [getattr(one, "value", one) for one in outcomes]
     assert {1} == {one.attempts for one in outcomes}
+
+
+@needs_dask
+def test_a_worker_in_this_process_keeps_no_memory_of_the_caller_s(small_cluster: Any) -> None:
+    """Else what a stream of arrays has scattered would stay: each would be in use for good."""
+    import numpy as np
+
+    del small_cluster  # a cluster of its own, but what Dask leaves open is passed over
+    tasks = (Task(np.take, np.full(50_000, float(at)), at) for at in itertools.count())
+    with DaskExecutor(max_workers=2) as dask:
+        client = dask._engine._client
+        with iter_concurrently(tasks, mode=dask, chunksize=1, ordered=True) as run:
+            assert list(range(40)) == [int(next(run)) for _ in range(40)]
+            wait_until(lambda: sum("ndarray" in str(key) for key in client.who_has()) < 20)
 
 
 FIRST = [("released", "waiting"), ("waiting", "processing")]

@@ -88,6 +88,7 @@ def loaded(
         with buffer.raw() as view:
             sample, sent = sample_of(view), known.get(key)
             if sent is None or not sent.is_still(owner, sample):
+                _forget_dead(known)
                 place = _Put(put(lot_of(view)))
                 sent = send(owner, sample, place, frozenset(tasks), key in repeated)
                 note(known, key, sent)
@@ -95,3 +96,9 @@ def loaded(
                 sent.goes_to(tasks)
         cargo.add(sent.region, sent.shared)
     return cargo
+
+
+def _forget_dead(known: dict[int, Sent]) -> None:
+    """What is nobody's any more goes from the engine with the last batch that brings it along."""
+    for key in [key for key, sent in known.items() if sent.owner() is None]:
+        del known[key]

@@ -197,6 +197,8 @@ class DaskEngine(Engine):
         """Scatter a buffer: straight to a worker, if this machine reaches them all."""
         if self._direct is None:
             self._direct = all(is_reached(one) for one in self._look())
+        if self._client.scheduler.address.startswith("inproc") and type(lot) is not bytes:
+            lot = lot.copy()  # else a worker in this process would keep the caller's memory
         return self._client.scatter(lot, hash=False, direct=self._direct)
 
     def line(self, is_wanted: Callable[[], bool]) -> DaskLine:
