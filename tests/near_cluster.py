@@ -6,6 +6,7 @@ Its lines call the nodes as an engine's workers would; the tasks run in processe
 from __future__ import annotations
 
 import pickle
+import threading
 import weakref
 from collections.abc import Callable, Iterator
 from typing import Any
@@ -24,17 +25,22 @@ class NearLine:
         self.where = f"near {number}"
         self.node = ME
         self.crowded = self.gone = False
-        self._engine = engine
+        self.silent = False  # after its next word
+        self._cut = threading.Event()
+        self.engine = engine
 
     def carry(self, order: Order, references: list[Any]) -> Iterator[Note | Reply]:
         """Run a batch at the node here; what is said travels as an engine has it travel."""
-        engine = self._engine
+        engine = self.engine
         engine.orders.append(order)
         for break_it in engine.breaks:
             break_it(self, order, references)
         node = node_for(engine.terms, engine.terms.size or 1, self.where)
         for said in node.carry(order, [one.data for one in references], lambda: True):
             yield pickle.loads(pickle.dumps(said, 5))
+            if self.silent:
+                self._cut.wait()
+                raise LostError("it did not answer")
 
     def is_crowded(self) -> bool:
         """Whether the test says so."""
@@ -46,14 +52,16 @@ class NearLine:
 
     def tell(self, seat: str, number: int, what: int, position: int) -> None:
         """Ask the node."""
-        tell_node(self._engine.terms.token, seat, number, what, position)
+        if not self.silent:
+            tell_node(self.engine.terms.token, seat, number, what, position)
 
     def cut(self) -> None:
-        """Nobody waits here."""
+        """End the wait for one that is silent."""
+        self._cut.set()
 
     def close(self) -> None:
         """Note that no more batches will come."""
-        self._engine.closed.append(self.where)
+        self.engine.closed.append(self.where)
 
 
 class Put:

@@ -15,8 +15,8 @@ import sample_tasks
 from near_cluster import NearExecutor, NearLine
 
 from concurkit import Failure, Success, Task, iter_concurrently, run_concurrently
-from concurkit.exceptions import WorkerCrashedError
-from concurkit.executors.cluster import _node
+from concurkit.exceptions import TaskTimeoutError, WorkerCrashedError
+from concurkit.executors.cluster import _flight, _node
 from concurkit.executors.cluster._node import end_node
 from concurkit.executors.cluster._wire import (
     LostError,
@@ -289,3 +289,53 @@ def test_a_worker_that_left_costs_no_task() -> None:
 def _not_gone(line: NearLine) -> None:
     if line.gone:
         raise LostError("it is gone")
+
+
+# ---- a node that does not answer ----------------------------------------------------------------
+
+
+def fall_silent(line: NearLine, *_: object) -> None:
+    """Once the task is known to run."""
+    line.silent = len(line.engine.lines) == 1
+
+
+@pytest.mark.parametrize("retry", [None, 2])
+def test_an_overdue_task_whose_node_does_not_answer(
+    retry: int | None, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Is overdue all the same, and may be tried again."""
+    monkeypatch.setattr(_flight, "_PATIENCE", 0.05)
+    go = tmp_path / "go"
+    task = Task(sample_tasks.wait_for_file, str(go), 1)
+    with NearExecutor() as executor:
+        executor.engine.breaks += [fall_silent, lambda line, *_: line.silent or go.touch()]
+        [outcome] = run_concurrently(
+            [task], mode=executor, timeout=0.2, retry=retry, on_error="collect"
+        )
+        go.touch()
+
+    if retry is None:
+        assert isinstance(outcome, Failure)
+        assert isinstance(outcome.error, TaskTimeoutError)
+        assert ("abandoned", 1) == (outcome.stopped, outcome.attempts)
+    else:
+        assert 2 == outcome.attempts
+
+
+def test_a_run_that_ends_does_not_wait_for_a_node_that_does_not_answer(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Its task is left to itself."""
+    monkeypatch.setattr(_flight, "_PATIENCE", 0.05)
+    go = tmp_path / "go"
+    with NearExecutor() as executor:
+        executor.engine.breaks.append(fall_silent)
+        [outcome] = run_concurrently(
+            [Task(sample_tasks.wait_for_file, str(go))],
+            mode=executor,
+            total_timeout=1,
+            on_error="collect",
+        )
+        go.touch()
+
+    assert isinstance(outcome, Failure)

@@ -63,6 +63,7 @@ class ClusterFlight:
         self._window = 1
         self._sent = 0.0
         self._stopping = False  # whether it was given up
+        self._overdue = -1  # the task that it was given up for
         self._ending = threading.Lock()
         self._stacks: list[str] = []  # the answers to what was asked
 
@@ -193,27 +194,34 @@ class ClusterFlight:
 
     def lost(self, why: str) -> None:
         """The node is gone, and with it all that is known of the batch: none of it runs twice."""
-        count, now = self._kept, clock()
-        error: BaseException
-        if self._stopping:
-            error = TaskCancelledError("the task was abandoned: its node did not answer")
-        else:
-            error = WorkerCrashedError(
+        count = self._kept
+        if not self._stopping:
+            crash = WorkerCrashedError(
                 f"{why}; with it went the batch that it was running, of {count} "
                 f"task{'s' * (count != 1)}. Nothing of it is run again, unless by retry=."
             )
-        since = self._sent if self._since is None else self._since
-        self._finish(
-            Report(
-                values=[None] * count,
-                failures=[(position, error) for position in range(count)],
-                since=since,
-                busy=now - since,
-                ends=[now] * count,
-                worker=self.seat.name if self.seat is not None else "",
-                how="abandoned" if self._stopping else None,
-                gone=True,
-            )
+            self._finish(self._all_failed(crash, count))
+            return
+        error = TaskCancelledError("the task was abandoned: its node did not answer")
+        if self._overdue == count - 1:  # what ran before it has ended, and nobody knows how
+            report = self._all_failed(WorkerCrashedError(f"{why}, and what it did"), count - 1)
+            report.lost = error
+        else:
+            report = self._all_failed(error, count)
+        report.how = "abandoned"
+        self._finish(report)
+
+    def _all_failed(self, error: BaseException, count: int) -> Report:
+        """That nothing is known of the first *count* tasks but this error."""
+        since, now = self._sent if self._since is None else self._since, clock()
+        return Report(
+            values=[None] * count,
+            failures=[(position, error) for position in range(count)],
+            since=since,
+            busy=now - since,
+            ends=[now] * count,
+            worker=self.seat.name if self.seat is not None else "",
+            gone=True,
         )
 
     def put_back(self, error: BaseException | None = None) -> None:
@@ -267,6 +275,7 @@ class ClusterFlight:
         if self._taken_back():
             return Report()
         if not self.over:
+            self._overdue = position
             self._ask(_wire.ABANDON, position)
             timer = threading.Timer(_PATIENCE, self._leave)
             timer.daemon = DAEMON
