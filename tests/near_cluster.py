@@ -48,6 +48,8 @@ class NearLine:
 
     def is_gone(self) -> bool:
         """Whether the test says so."""
+        if self.engine.lost is not None:
+            raise self.engine.lost
         return self.gone
 
     def tell(self, seat: str, number: int, what: int, position: int) -> None:
@@ -77,6 +79,8 @@ class NearEngine(Engine):
     Attributes:
         orders: all that were sent.
         breaks: are called with a line, an order and its references before that is sent.
+        lost: what is raised when a worker is looked for.
+        full: what is raised instead of putting anything.
         put_count: how many buffers were put.
         kept: those that are referred to still; and
         most: how many that were at once.
@@ -92,13 +96,22 @@ class NearEngine(Engine):
         self.terms = terms
         self.orders: list[Order] = []
         self.breaks: list[Callable[[NearLine, Order, list[Any]], object]] = []
+        self.lost: LostError | None = None
+        self.full: Exception | None = None
         self.put_count = self.most = 0
         self.kept: weakref.WeakSet[Put] = weakref.WeakSet()
         self.lines: list[NearLine] = []
         self.closed: list[str] = []
 
+    @property
+    def is_cut_off(self) -> bool:
+        """Whether the test says so."""
+        return self.lost is not None
+
     def put(self, lot: Any) -> Put:
         """Keep a copy."""
+        if self.full is not None:
+            raise self.full
         put = Put(bytes(lot))
         self.put_count += 1
         self.kept.add(put)
@@ -109,6 +122,8 @@ class NearEngine(Engine):
         """A worker more."""
         if not is_wanted():
             raise LostError("nobody waits for it")
+        if self.lost is not None:
+            raise self.lost
         self.lines.append(NearLine(self, len(self.lines) + 1))
         return self.lines[-1]
 

@@ -339,3 +339,40 @@ def test_a_run_that_ends_does_not_wait_for_a_node_that_does_not_answer(
         go.touch()
 
     assert isinstance(outcome, Failure)
+
+
+# ---- a cluster that is lost ---------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("lost", "why"),
+    [
+        (None, "near takes no large argument: it is full, or out of reach (OSError: no room)"),
+        (LostError("gone"), "near takes no large argument: the connection to near's scheduler is"),
+    ],
+)
+def test_large_arguments_that_the_engine_does_not_take(lost: LostError | None, why: str) -> None:
+    """The error is one of ours, and the engine's own is its cause."""
+    with NearExecutor() as executor:
+        executor.engine.full = full = OSError("no room")
+        executor.engine.lost = lost
+        tasks = [Task(len, bytes(200_000))] * 2
+        outcomes = run_concurrently(tasks, mode=executor, on_error="collect")
+        error = executor.submit(len, bytes(200_000)).exception(timeout=30)
+
+    for one in (outcomes[0].error, outcomes[1].error, error):
+        assert isinstance(one, WorkerCrashedError)
+        assert str(one).startswith(why)
+        assert one.__cause__ is full
+
+
+def test_a_cluster_that_is_lost_between_two_runs() -> None:
+    """Shows when its worker is asked for, and is no error of an engine's own."""
+    with NearExecutor() as executor:
+        assert [1] == run_concurrently([Task(sample_tasks.give, 1)], mode=executor)
+        executor.engine.lost = LostError("the scheduler is gone")
+        tasks = Task.map(sample_tasks.give, range(3))
+        outcomes = run_concurrently(tasks, mode=executor, on_error="collect")
+
+    assert {WorkerCrashedError} == {type(one.error) for one in outcomes}
+    assert "no worker of near takes a task: the scheduler is gone" in str(outcomes[0].error)

@@ -64,7 +64,7 @@ class ClusterExecutor(PoolExecutor):
             self._engine.wait()
 
     def _flight(self, batch: Batch, job: Job, tell: Tell, claim: Claim | None) -> ClusterFlight:
-        return ClusterFlight(batch, job, tell, claim, self._crew, self._engine.put)
+        return ClusterFlight(batch, job, tell, claim, self._crew, self._engine.give)
 
 
 def check_terms(
