@@ -18,7 +18,7 @@ from ._dask_node import carry, end, hold
 from ._dask_places import Places
 from ._dask_story import times_sent
 from ._engine import Engine
-from ._needs import ANSWER, check_versions, is_reached
+from ._needs import ANSWER, check_imports, check_versions, is_reached
 from ._node import forgo, tell_node, versions
 from ._wire import (
     KEPT,
@@ -281,6 +281,11 @@ class DaskEngine(Engine):
         """Which process has that address, once it is known to fit."""
         known = self._nodes.get(address)
         if known is None:
+            if not self._nodes:
+                check_imports(
+                    lambda: self._client.run_on_scheduler(versions, callback_timeout=ANSWER),
+                    f"the Dask scheduler at {self._client.scheduler.address}",
+                )
             try:
                 found = self._client.run(versions, workers=[address], on_error="return")
             except OSError as error:
