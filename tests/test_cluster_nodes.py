@@ -5,6 +5,7 @@
 from __future__ import annotations
 
 import os
+import re
 import sys
 from collections.abc import Callable
 from pathlib import Path
@@ -15,7 +16,7 @@ import sample_tasks
 from near_cluster import NearExecutor, NearLine
 
 from concurkit import Failure, Success, Task, iter_concurrently, run_concurrently
-from concurkit.exceptions import TaskTimeoutError, WorkerCrashedError
+from concurkit.exceptions import InitializerError, TaskTimeoutError, WorkerCrashedError
 from concurkit.executors.cluster import _flight, _node
 from concurkit.executors.cluster._node import end_node
 from concurkit.executors.cluster._wire import (
@@ -376,3 +377,17 @@ def test_a_cluster_that_is_lost_between_two_runs() -> None:
 
     assert {WorkerCrashedError} == {type(one.error) for one in outcomes}
     assert "no worker of near takes a task: the scheduler is gone" in str(outcomes[0].error)
+
+
+# ---- on which machine ---------------------------------------------------------------------------
+
+
+def test_an_initializer_that_fails_tells_where() -> None:
+    """The worker's name stands in front, as with crashes."""
+    options = {"initializer": sample_tasks.refuse, "initargs": ("no GPU",)}
+    with NearExecutor(**options) as executor, pytest.raises(InitializerError) as caught:
+        run_concurrently([sample_tasks.nothing], mode=executor)
+
+    assert re.match(
+        "near 1: the initializer refuse of process worker 1 failed with .*no GPU", str(caught.value)
+    )

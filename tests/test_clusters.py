@@ -171,8 +171,8 @@ def test_an_initializer_sets_up_each_process(cluster: Any) -> None:
         assert [5] == run_concurrently([sample_tasks.get_state], mode=own)
 
 
-def test_an_initializer_that_fails_ends_the_run(cluster: Any) -> None:
-    """With its own exception as the cause."""
+def test_an_initializer_that_fails_ends_the_run(cluster: Any, engine: str) -> None:
+    """With its own exception as the cause; it tells on which machine that was."""
     options = {"initializer": sample_tasks.refuse, "initargs": ("not here",)}
     with (
         another(cluster, max_workers=1, **options) as own,
@@ -181,6 +181,7 @@ def test_an_initializer_that_fails_ends_the_run(cluster: Any) -> None:
         run_concurrently([sample_tasks.nothing] * 3, mode=own)
 
     assert "not here" in str(caught.value.__cause__)
+    assert str(caught.value).startswith(ADDRESS[engine])
 
 
 def test_processes_are_replaced_after_so_many_tasks(cluster: Any) -> None:

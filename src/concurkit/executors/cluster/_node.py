@@ -188,7 +188,7 @@ class Node:
                 yield packed(event.report, self._where)
                 return
             if type(event) is Unfit:
-                yield refused(event.error)
+                yield refused(event.error, self._where)
                 return
             if type(event) is GaveBack:
                 yield Note(KEPT, event.kept)

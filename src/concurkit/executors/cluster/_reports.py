@@ -31,9 +31,9 @@ def packed(report: Report, where: str) -> Reply:
     return Reply(dumps(("report", content)), aside)
 
 
-def refused(error: ConcurkitError) -> Reply:
-    """What tells that the processes there can't be set up."""
-    return Reply(dumps(("unfit", (str(error), pack_error(error.__cause__ or error)))))
+def refused(error: ConcurkitError, where: str) -> Reply:
+    """What tells that the processes can't be set up, at the node of that name."""
+    return Reply(dumps(("unfit", (f"{where}: {error}", pack_error(error.__cause__ or error)))))
 
 
 def opened(reply: Reply, sent: float) -> Report | InitializerError:
