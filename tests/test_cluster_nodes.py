@@ -4,6 +4,7 @@
 
 from __future__ import annotations
 
+import logging
 import os
 import re
 import sys
@@ -14,6 +15,7 @@ from typing import Any
 import pytest
 import sample_tasks
 from near_cluster import NearExecutor, NearLine
+from waiting import wait_until
 
 from concurkit import Failure, Success, Task, iter_concurrently, run_concurrently
 from concurkit.exceptions import InitializerError, TaskTimeoutError, WorkerCrashedError
@@ -391,3 +393,24 @@ def test_an_initializer_that_fails_tells_where() -> None:
     assert re.match(
         "near 1: the initializer refuse of process worker 1 failed with .*no GPU", str(caught.value)
     )
+
+
+def log_and_wait(path: str) -> None:
+    """Say something, and wait for a file."""
+    logging.getLogger("cluster.node").warning("here")
+    sample_tasks.wait_for_file(path)
+
+
+def test_one_name_for_a_worker(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+    """In what its task logs, in what is seen while that runs, and in its outcome."""
+    go = tmp_path / "go"
+    with NearExecutor() as executor:
+        task = Task(log_and_wait, str(go))
+        with iter_concurrently([task], mode=executor, on_error="collect") as run:
+            running = wait_until(lambda: [one for one in run.stacks() if one.stack])
+            go.touch()
+            [outcome] = run
+
+    assert ["near 1 process worker 1"] == [getattr(one, "worker", "") for one in caplog.records]
+    assert ["near 1 process worker 1"] == [one.worker for one in running]
+    assert "near 1 process worker 1" == outcome.worker

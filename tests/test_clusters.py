@@ -139,10 +139,13 @@ def test_what_tasks_log_comes_home(cluster: Any, caplog: pytest.LogCaptureFixtur
         return number
 
     with caplog.at_level(logging.INFO, logger="cluster"):
-        run_concurrently(Task.map(say, range(4)), mode=cluster, chunksize=1)
+        tasks = Task.map(say, range(4))
+        outcomes = run_concurrently(tasks, mode=cluster, chunksize=1, on_error="collect")
 
     told = {(one.getMessage(), one.task_index) for one in caplog.records if "number" in one.msg}
     assert {(f"number {i}", i) for i in range(4)} == told
+    names = {one.task_index: one.worker for one in caplog.records if "number" in one.msg}
+    assert {one.index: one.worker for one in outcomes} == names
 
 
 def test_an_async_function_runs_to_its_end(cluster: Any) -> None:

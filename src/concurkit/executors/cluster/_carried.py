@@ -26,6 +26,7 @@ class Logged(NamedTuple):
 
     task: int
     data: bytes
+    worker: str
 
 
 class CarriedFlight(ProcessFlight):
@@ -89,7 +90,8 @@ class CarriedFlight(ProcessFlight):
     def heard(self, data: memoryview, worker: str, position: int) -> None:
         """A log record or a warning of a task's: for the caller to handle."""
         index = self.index_at(position)
-        self._tell(Logged(-1 if index is None else index, bytes(data)))  # type: ignore[arg-type]
+        task = -1 if index is None else index
+        self._tell(Logged(task, bytes(data), worker))  # type: ignore[arg-type]
 
     def say(self, event: Any) -> None:
         """Have something told in the batch's own thread."""

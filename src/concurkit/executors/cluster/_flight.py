@@ -61,6 +61,7 @@ class ClusterFlight:
         self._position = 0
         self._since: float | None = None
         self._window = 1
+        self._worker = ""
         self._sent = 0.0
         self._stopping = False  # whether it was given up
         self._overdue = -1  # the task that it was given up for
@@ -165,6 +166,7 @@ class ClusterFlight:
         if note.kind == AT:
             self._position, self._since = note.first, clock() - note.second
             self._window = int.from_bytes(note.data, "little") or 1
+            self._worker = note.worker
         elif note.kind == KEPT:
             self._kept = note.first
             if note.first:
@@ -176,9 +178,8 @@ class ClusterFlight:
         elif note.kind == STACK:
             self._stacks.append(note.data.decode(errors="replace"))
         elif note.kind == LOG:
-            worker = self.seat.name if self.seat is not None else ""
             index = note.first if note.first >= 0 else None
-            replay(note.data, worker, index, self.job.context)
+            replay(note.data, note.worker, index, self.job.context)
 
     def landed(self, outcome: Report | ConcurkitError) -> None:
         """The batch is over."""
@@ -220,7 +221,7 @@ class ClusterFlight:
             since=since,
             busy=now - since,
             ends=[now] * count,
-            worker=self.seat.name if self.seat is not None else "",
+            worker=self.worker,
             gone=True,
         )
 
@@ -250,8 +251,12 @@ class ClusterFlight:
         return self._position, self._since
 
     def sight(self) -> Sight:
-        worker = self.seat.name if self.seat is not None else ""
-        return Sight(worker, self._position, self._since, self._window)
+        return Sight(self.worker, self._position, self._since, self._window)
+
+    @property
+    def worker(self) -> str:
+        """The process that has it, as in its report; its seat until that is known."""
+        return self._worker or (self.seat.name if self.seat is not None else "")
 
     def stack(self) -> Poll | None:
         """Ask the node, which asks the process."""

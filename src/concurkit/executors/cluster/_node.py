@@ -16,7 +16,7 @@ from ..._version import __version__
 from .._flight import Ended, GaveBack, Poll, Still, Unfit
 from ._batches import Batches
 from ._carried import CarriedFlight, Logged, Processes, Start
-from ._reports import packed, refused
+from ._reports import named, packed, refused
 from ._wire import (
     ABANDON,
     ASK,
@@ -177,10 +177,11 @@ class Node:
                     yield Note(STACK, data=stack.encode(errors="replace"))
                 elif asked is not None and clock() > asked.until:
                     asked = None
-                _, at, since, window = flight.sight()
+                worker, at, since, window = flight.sight()
                 if (at, since) != seen and since is not None:
                     seen = at, since
-                    yield Note(AT, at, clock() - since, window.to_bytes(4, "little"))
+                    size = window.to_bytes(4, "little")
+                    yield Note(AT, at, clock() - since, size, named(self._where, worker))
                 if not wanted():
                     flight.give_up()
                 continue
@@ -195,12 +196,12 @@ class Node:
             elif type(event) is Still:
                 at, since = flight.look()
                 ran = 0.0 if since is None else clock() - since
-                yield Note(AT, at, ran)
+                yield Note(AT, at, ran, worker=named(self._where, flight.sight().worker))
                 yield Note(STILL)
             elif type(event) is _Asked:
                 asked = event
             elif type(event) is Logged:
-                yield Note(LOG, event.task, 0.0, event.data)
+                yield Note(LOG, event.task, 0.0, event.data, named(self._where, event.worker))
 
     def end(self) -> None:
         """End the processes, whatever they do."""

@@ -67,12 +67,16 @@ class Order(NamedTuple):
 
 
 class Note(NamedTuple):
-    """What a node says of a batch that is under way: see the kinds below."""
+    """What a node says of a batch that is under way: see the kinds below.
+
+    The worker is named as in the batch's report, where it matters.
+    """
 
     kind: int
     first: int = 0
     second: float = 0.0
     data: bytes = b""
+    worker: str = ""
 
 
 AT = 0  # the task at `first`, or one of the `data` ones from there on, has run `second` seconds
