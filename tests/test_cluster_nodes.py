@@ -8,7 +8,6 @@ import logging
 import os
 import re
 import sys
-from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -23,7 +22,6 @@ from concurkit.executors.cluster import _flight, _node
 from concurkit.executors.cluster._node import end_node
 from concurkit.executors.cluster._wire import (
     LostError,
-    MissingError,
     NeverBegunError,
     Order,
     ReplacedError,
@@ -83,27 +81,6 @@ def test_another_machine_s_path_is_left_out(monkeypatch: pytest.MonkeyPatch) -> 
     assert "/elsewhere" not in path
 
 
-def test_large_arguments_without_shared_memory(monkeypatch: pytest.MonkeyPatch) -> None:
-    """They go by the pipe, in one pickle that the node doesn't open."""
-    import numpy as np
-
-    monkeypatch.setattr("concurkit.executors.process._parcel.AVAILABLE", False)
-
-    def opened(*_: Any, **__: Any) -> None:
-        raise AssertionError("the node has opened a batch")
-
-    monkeypatch.setattr(_node.Processes.__module__ + ".loads", opened)
-
-    def change(array: Any, data: bytes) -> tuple[float, type]:
-        array += 1
-        return float(array.sum()), type(data)
-
-    with NearExecutor() as executor:
-        given = [(np.zeros(100_000), bytes(200_000)) for _ in range(2)]
-        tasks = [Task(change, *one) for one in given]
-        assert [(100_000.0, bytes)] * 2 == run_concurrently(tasks, mode=executor)
-
-
 # ---- workers that live in one process -----------------------------------------------------------
 
 
@@ -131,110 +108,6 @@ def test_one_worker_s_processes_end_alone(tmp_path: Path) -> None:
         assert "done" == stays.result(timeout=30)
 
 
-# ---- large buffers that the engine loses --------------------------------------------------------
-
-
-def read(array: Any, at: int) -> float:
-    """One item of an array."""
-    return float(array[at])
-
-
-def lose(how_often: int) -> Callable[[NearLine, Order, list[Any]], None]:
-    """The engine loses what the batches after the first one refer to, so many times."""
-    lost: set[Any] = set()
-
-    def lose(line: NearLine, order: Order, references: list[Any]) -> None:
-        if order.number > 1 and len(lost) < how_often:
-            lost.update(references)
-        if lost.intersection(references):
-            raise MissingError("lost dependencies")
-
-    return lose
-
-
-@pytest.mark.parametrize("workers", [1, 3])
-def test_lost_buffers_are_put_again(workers: int) -> None:
-    """Batches that need them have not begun, and are sent again; it costs no task an attempt."""
-    import numpy as np
-
-    array, other = np.arange(50_000.0), np.arange(60_000.0)
-    tasks = [Task(read, (array, other)[at % 2], at) for at in range(20)]
-    with NearExecutor(workers) as executor:
-        executor.engine.breaks.append(lose(2))
-        outcomes = run_concurrently(tasks, mode=executor, chunksize=1, on_error="collect")
-
-        assert [float(at) for at in range(20)] == [getattr(one, "value", None) for one in outcomes]
-        assert {1} == {one.attempts for one in outcomes}
-        assert workers == len(executor.engine.lines)
-        assert 3 <= executor.engine.put_count <= 4  # a loss may be of either
-
-
-def test_a_lost_setting_is_put_again() -> None:
-    """The function that all tasks share may be large, too."""
-    import numpy as np
-
-    large = np.arange(50_000.0)
-
-    def at(number: int) -> float:
-        return float(large[number])
-
-    with NearExecutor() as executor:
-        executor.engine.breaks.append(lose(1))
-        values = run_concurrently(Task.map(at, range(6)), mode=executor, chunksize=1)
-
-        assert [float(number) for number in range(6)] == values
-        assert 2 == executor.engine.put_count
-
-
-def test_an_engine_that_loses_everything() -> None:
-    """Has the run end after some tries."""
-    import numpy as np
-
-    tasks = [Task(read, np.arange(50_000.0), at) for at in range(4)]
-    with NearExecutor() as executor:
-        executor.engine.breaks.append(lose(1_000_000))
-        outcomes = run_concurrently(tasks, mode=executor, chunksize=1, on_error="collect")
-
-    assert isinstance(outcomes[0], Success)
-    errors = [one.error for one in outcomes[1:] if isinstance(one, Failure)]
-    assert [WorkerCrashedError] * 3 == [type(one) for one in errors]
-    assert "near loses what is put into it: lost dependencies" in str(errors[0])
-
-
-def test_a_batch_that_is_forgone_never_runs() -> None:
-    """Whether it comes later or not; one that has come is not forgone."""
-    with NearExecutor() as executor:
-        token = executor.engine.terms.token
-        answers: list[tuple[str, bool]] = []
-
-        def forgo(line: NearLine, order: Order, _: list[Any]) -> None:
-            if order.number == 1:
-                answers.append(_node.forgo(token, order.seat, 1))
-
-        executor.engine.breaks.append(forgo)
-        # The first batch is taken for one that came back, and goes again.
-        assert [5] == run_concurrently([Task(sample_tasks.give, 5)], mode=executor)
-        seat = executor.engine.orders[0].seat
-        answers.append(_node.forgo(token, seat, 2))
-        answers.append(_node.forgo(token, seat, 3))
-
-    assert [(_node.ME, True), (_node.ME, False), (_node.ME, True)] == answers
-    assert [1, 2] == [one.number for one in executor.engine.orders]
-
-
-def test_a_stream_of_large_arguments_leaves_the_engine_again() -> None:
-    """What no task needs any more is not kept there, though the run goes on."""
-    import numpy as np
-
-    tasks = (Task(read, np.full(50_000, float(at)), at) for at in range(40))
-    with NearExecutor(2) as executor:
-        with iter_concurrently(tasks, mode=executor, ordered=True) as run:
-            assert [float(at) for at in range(40)] == list(run)
-
-        assert 40 == executor.engine.put_count
-        assert 20 > executor.engine.most
-
-
 # ---- a batch that came to another worker --------------------------------------------------------
 
 
@@ -259,6 +132,27 @@ def test_what_is_known_of_a_batch_that_came_to_another(
 
     assert failed == [one.index for one in outcomes if isinstance(one, Failure)]
     assert {1} == {one.attempts for one in outcomes}
+
+
+def test_a_batch_that_is_forgone_never_runs() -> None:
+    """Whether it comes later or not; one that has come is not forgone."""
+    with NearExecutor() as executor:
+        token = executor.engine.terms.token
+        answers: list[tuple[str, bool]] = []
+
+        def forgo(line: NearLine, order: Order, _: list[Any]) -> None:
+            if order.number == 1:
+                answers.append(_node.forgo(token, order.seat, 1))
+
+        executor.engine.breaks.append(forgo)
+        # The first batch is taken for one that came back, and goes again.
+        assert [5] == run_concurrently([Task(sample_tasks.give, 5)], mode=executor)
+        seat = executor.engine.orders[0].seat
+        answers.append(_node.forgo(token, seat, 2))
+        answers.append(_node.forgo(token, seat, 3))
+
+    assert [(_node.ME, True), (_node.ME, False), (_node.ME, True)] == answers
+    assert [1, 2] == [one.number for one in executor.engine.orders]
 
 
 def test_another_process_does_not_run_it() -> None:
@@ -345,28 +239,6 @@ def test_a_run_that_ends_does_not_wait_for_a_node_that_does_not_answer(
 
 
 # ---- a cluster that is lost ---------------------------------------------------------------------
-
-
-@pytest.mark.parametrize(
-    ("lost", "why"),
-    [
-        (None, "near takes no large argument: it is full, or out of reach (OSError: no room)"),
-        (LostError("gone"), "near takes no large argument: the connection to near's scheduler is"),
-    ],
-)
-def test_large_arguments_that_the_engine_does_not_take(lost: LostError | None, why: str) -> None:
-    """The error is one of ours, and the engine's own is its cause."""
-    with NearExecutor() as executor:
-        executor.engine.full = full = OSError("no room")
-        executor.engine.lost = lost
-        tasks = [Task(len, bytes(200_000))] * 2
-        outcomes = run_concurrently(tasks, mode=executor, on_error="collect")
-        error = executor.submit(len, bytes(200_000)).exception(timeout=30)
-
-    for one in (outcomes[0].error, outcomes[1].error, error):
-        assert isinstance(one, WorkerCrashedError)
-        assert str(one).startswith(why)
-        assert one.__cause__ is full
 
 
 def test_a_cluster_that_is_lost_between_two_runs() -> None:

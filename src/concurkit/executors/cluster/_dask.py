@@ -16,10 +16,10 @@ from typing import Any
 from ...exceptions import ModeUnavailableError
 from ._dask_node import carry, end, hold
 from ._dask_places import Places
-from ._dask_story import times_sent
+from ._dask_story import asked_times_sent, asked_to_forgo
 from ._engine import Engine
 from ._needs import ANSWER, check_imports, check_versions, is_reached
-from ._node import forgo, tell_node, versions
+from ._node import tell_node, versions
 from ._wire import (
     KEPT,
     RECALL_UNBEGUN,
@@ -328,12 +328,7 @@ class DaskEngine(Engine):
 
     def times_sent(self, future: Any) -> int | None:
         """To how many workers a batch was given; None if that is not known."""
-        ask, key = self._client.scheduler.get_story, future.key
-        try:
-            story = self._client.sync(ask, keys_or_stimuli=[key], callback_timeout=ANSWER)
-        except Exception:  # the scheduler is out of reach, or does not tell
-            return None
-        return times_sent(key, story)
+        return asked_times_sent(self._client, future.key)
 
     def has_forgone(self, error: Exception, line: DaskLine, order: Order) -> bool:
         """Whether a batch that was cancelled has not begun, and won't: its data are gone."""
@@ -342,13 +337,7 @@ class DaskEngine(Engine):
         if getattr(error, "reason", "") == "lost dependencies":
             return True  # the scheduler has sent it nowhere
         asked = (self.token, order.seat, order.number)
-        try:
-            found = self._client.run(
-                forgo, *asked, workers=[line.where], on_error="ignore", callback_timeout=ANSWER
-            )
-        except Exception:  # the worker is gone: nobody knows
-            return False
-        return bool(found.get(line.where) == (line.node, True))
+        return asked_to_forgo(self._client, line.where, *asked) == (line.node, True)
 
     def listening(self, order: Order, line: DaskLine) -> _Listening:
         """While a batch is under way, *line* is told of it."""
