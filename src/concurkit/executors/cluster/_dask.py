@@ -337,7 +337,7 @@ class DaskEngine(Engine):
         if getattr(error, "reason", "") == "lost dependencies":
             return True  # the scheduler has sent it nowhere
         asked = (self.token, order.seat, order.number)
-        return asked_to_forgo(self._client, line.where, *asked) == (line.node, True)
+        return bool(asked_to_forgo(self._client, line.where, *asked) == (line.node, True))
 
     def listening(self, order: Order, line: DaskLine) -> _Listening:
         """While a batch is under way, *line* is told of it."""
