@@ -99,9 +99,9 @@ Call: TypeAlias = Callable[..., Any]
 
 # Tests of engines of others that take seconds to start: these files, and what is tried on clusters.
 ENGINE_FILES = {
-    *("test_clusters", "test_cluster_placing", "test_cluster_programs", "test_cluster_refusals"),
-    *("test_cluster_connecting", "test_cluster_leaving", "test_cluster_sharing"),
-    *("test_joblib", "test_ray_programs"),
+    *("test_clusters", "test_cluster_cargo", "test_cluster_connecting", "test_cluster_leaving"),
+    *("test_cluster_nodes", "test_cluster_placing", "test_cluster_programs"),
+    *("test_cluster_refusals", "test_cluster_sharing", "test_joblib", "test_ray_programs"),
 }
 
 

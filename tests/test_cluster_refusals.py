@@ -55,6 +55,10 @@ def test_what_a_node_must_have() -> None:
         check_versions((me, python, "0.0"), "there")
     with pytest.raises(ModeUnavailableError, match=r"can't import concurkit .* install it there"):
         check_versions(ModuleNotFoundError("No module named 'concurkit'"), "there")
+    # What Dask makes of it, where the message can't be read that asks.
+    text = """ModuleNotFoundError("No module named 'concurkit'")"""
+    with pytest.raises(ModeUnavailableError, match=r"can't import concurkit .* install it there"):
+        check_versions(Exception(text), "there")
     with pytest.raises(ModeUnavailableError, match="can't be used: KeyError"):
         check_versions(KeyError("odd"), "there")
 
@@ -250,6 +254,26 @@ def test_a_cluster_without_a_worker_that_fits(
 
     with pytest.raises(ModeUnavailableError, match=r"no worker with the resources .*MOON.* after"):
         DaskExecutor(warm_dask._engine._client, submit_options={"resources": {"MOON": 1}})
+
+
+@needs_dask
+def test_a_scheduler_without_concurkit(
+    warm_dask: DaskExecutor, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """It reads what it hands on, so it needs the package too; other troubles show elsewhere."""
+    client = warm_dask._engine._client
+    asked: list[Exception] = [ModuleNotFoundError("No module named 'concurkit'"), ValueError("no")]
+
+    def refuse(*_: Any, **__: Any) -> None:
+        raise asked.pop(0)
+
+    monkeypatch.setattr(client, "run_on_scheduler", refuse)
+    with DaskExecutor(client) as dask:
+        with pytest.raises(
+            ModeUnavailableError, match=r"the Dask scheduler at tcp://.* can't import concurkit"
+        ):
+            run_concurrently([sample_tasks.nothing] * 3, mode=dask)
+        assert [1] == run_concurrently([Task(sample_tasks.give, 1)], mode=dask)
 
 
 @needs_dask

@@ -139,10 +139,13 @@ def test_what_tasks_log_comes_home(cluster: Any, caplog: pytest.LogCaptureFixtur
         return number
 
     with caplog.at_level(logging.INFO, logger="cluster"):
-        run_concurrently(Task.map(say, range(4)), mode=cluster, chunksize=1)
+        tasks = Task.map(say, range(4))
+        outcomes = run_concurrently(tasks, mode=cluster, chunksize=1, on_error="collect")
 
     told = {(one.getMessage(), one.task_index) for one in caplog.records if "number" in one.msg}
     assert {(f"number {i}", i) for i in range(4)} == told
+    names = {one.task_index: one.worker for one in caplog.records if "number" in one.msg}
+    assert {one.index: one.worker for one in outcomes} == names
 
 
 def test_an_async_function_runs_to_its_end(cluster: Any) -> None:
@@ -171,8 +174,8 @@ def test_an_initializer_sets_up_each_process(cluster: Any) -> None:
         assert [5] == run_concurrently([sample_tasks.get_state], mode=own)
 
 
-def test_an_initializer_that_fails_ends_the_run(cluster: Any) -> None:
-    """With its own exception as the cause."""
+def test_an_initializer_that_fails_ends_the_run(cluster: Any, engine: str) -> None:
+    """With its own exception as the cause; it tells on which machine that was."""
     options = {"initializer": sample_tasks.refuse, "initargs": ("not here",)}
     with (
         another(cluster, max_workers=1, **options) as own,
@@ -181,6 +184,7 @@ def test_an_initializer_that_fails_ends_the_run(cluster: Any) -> None:
         run_concurrently([sample_tasks.nothing] * 3, mode=own)
 
     assert "not here" in str(caught.value.__cause__)
+    assert str(caught.value).startswith(ADDRESS[engine])
 
 
 def test_processes_are_replaced_after_so_many_tasks(cluster: Any) -> None:
@@ -352,3 +356,17 @@ def test_a_node_that_dies_is_no_matter_with_retry(cluster: Any, tmp_path: Path) 
 
     tasks = Task.map(kill_the_node_once, range(12))
     assert list(range(12)) == run_concurrently(tasks, mode=cluster, chunksize=1, retry=3)
+
+
+@pytest.mark.skipif("ray" not in ENGINES, reason="needs ray")
+def test_an_actor_that_died_while_it_was_idle_costs_no_task(warm_ray: RayExecutor) -> None:
+    """The next run has another in its place."""
+    import ray
+
+    with RayExecutor(max_workers=1) as own:
+        assert 3 == own.submit(sample_tasks.add, 1, 2).result(timeout=60)
+        [seat] = own._crew.seats
+        ray.kill(seat._line._actor)
+        seat._line._heard = 0.0  # as if it had been idle for longer
+
+        assert 3 == own.submit(sample_tasks.add, 1, 2).result(timeout=60)

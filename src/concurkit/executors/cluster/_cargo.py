@@ -13,7 +13,7 @@ from ._wire import lot_of
 
 
 class _Put(Region):
-    """A buffer in the engine's own memory."""
+    """A buffer in the engine's own memory; one that it has lost counts as filled anew."""
 
     __slots__ = ("key", "reference")
 
@@ -28,24 +28,37 @@ class Cargo:
 
     Attributes:
         lots: what nodes know each by, and whether several tasks share it.
-        references: what the engine knows each by.
     """
 
     def __init__(self) -> None:
         self.lots: list[tuple[str, bool]] = []
-        self.references: list[Any] = []
+        self._puts: list[_Put] = []
 
-    def add(self, sent: Sent) -> None:
+    @property
+    def references(self) -> list[Any]:
+        """What the engine knows each by."""
+        return [put.reference for put in self._puts]
+
+    def add(self, put: Any, shared: bool = False) -> None:
         """Bring this along too."""
-        put = sent.region
         assert isinstance(put, _Put)
-        self.lots.append((put.key, sent.shared))
-        self.references.append(put.reference)
+        self.lots.append((put.key, shared))
+        self._puts.append(put)
+
+    def spoil(self) -> bool:
+        """The engine has lost some of these: none is used again. Whether that was not known."""
+        news = [put for put in self._puts if not put.fills]
+        for put in news:
+            put.fills += 1
+        return bool(news)
 
 
-def put_setting(setting: bytes, put: Callable[[Any], Any]) -> _Put:
-    """A run's setting that is too large to go with each batch."""
-    return _Put(put(setting))
+def setting_put(setting: bytes, known: dict[str, Any], put: Callable[[Any], Any]) -> _Put:
+    """A run's setting that is too large to go with each batch; put again if it was lost."""
+    found: _Put | None = known.get("put")
+    if found is None or found.fills:
+        found = known["put"] = _Put(put(setting))
+    return found
 
 
 def loaded(
@@ -68,18 +81,24 @@ def loaded(
     """
     cargo = Cargo()
     if setting is not None:
-        cargo.lots.append((setting.key, False))
-        cargo.references.append(setting.reference)
+        cargo.add(setting)
     for buffer in buffers:
         owner = _parcel.owner(_parcel.source(buffer))
         key = id(owner)
         with buffer.raw() as view:
             sample, sent = sample_of(view), known.get(key)
             if sent is None or not sent.is_still(owner, sample):
+                _forget_dead(known)
                 place = _Put(put(lot_of(view)))
                 sent = send(owner, sample, place, frozenset(tasks), key in repeated)
                 note(known, key, sent)
             else:
                 sent.goes_to(tasks)
-        cargo.add(sent)
+        cargo.add(sent.region, sent.shared)
     return cargo
+
+
+def _forget_dead(known: dict[int, Sent]) -> None:
+    """What is nobody's any more goes from the engine with the last batch that brings it along."""
+    for key in [key for key, sent in known.items() if sent.owner() is None]:
+        del known[key]

@@ -5,6 +5,7 @@ It was pickled by the caller, and only the process that runs its tasks unpickles
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Callable, Container, Sequence
 from pickle import PickleBuffer
 from typing import Any, NamedTuple
@@ -25,6 +26,7 @@ class Logged(NamedTuple):
 
     task: int
     data: bytes
+    worker: str
 
 
 class CarriedFlight(ProcessFlight):
@@ -83,12 +85,13 @@ class CarriedFlight(ProcessFlight):
             super().place(repeated)
 
     def _in_one_piece(self, buffers: Sequence[PickleBuffer]) -> bytes:
-        return dumps(loads(self._items, buffers=buffers))
+        return dumps(_Whole(self._items, buffers))
 
     def heard(self, data: memoryview, worker: str, position: int) -> None:
         """A log record or a warning of a task's: for the caller to handle."""
         index = self.index_at(position)
-        self._tell(Logged(-1 if index is None else index, bytes(data)))  # type: ignore[arg-type]
+        task = -1 if index is None else index
+        self._tell(Logged(task, bytes(data), worker))  # type: ignore[arg-type]
 
     def say(self, event: Any) -> None:
         """Have something told in the batch's own thread."""
@@ -111,14 +114,39 @@ class CarriedFlight(ProcessFlight):
         return f"task {self.batch.indices[position]} {name}"
 
 
-class Packed:
-    """An initializer that only the process unpickles which it sets up."""
+class _Whole:
+    """What is pickled in two parts: one pickle that has the buffers in it."""
 
-    def __init__(self, name: str, data: bytes) -> None:
+    def __init__(self, items: bytes, buffers: Sequence[PickleBuffer]) -> None:
+        self._items = items
+        self._buffers = buffers
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        return _unpacked, (self._items, [bytearray(one) for one in self._buffers])
+
+
+def _unpacked(items: bytes, buffers: Sequence[bytearray]) -> Any:
+    return loads(items, buffers=buffers)
+
+
+class Start:
+    """What a process begins with: the caller's path, and its initializer, which is unpickled there.
+
+    Args:
+        name: the initializer's.
+        data: that and its arguments, pickled; empty if there is none.
+        path: where the caller looks for modules, before all other places.
+    """
+
+    def __init__(self, name: str, data: bytes, path: Sequence[str]) -> None:
         self.__name__ = name
         self._data = data
+        self._path = path
 
     def __call__(self) -> object:
+        sys.path[:] = dict.fromkeys((*self._path, *sys.path))
+        if not self._data:
+            return None
         initializer, initargs = loads(self._data)
         return initializer(*initargs)
 

@@ -10,6 +10,7 @@ import multiprocessing
 import pickle
 import time
 from collections.abc import Callable, Iterator, Mapping
+from concurrent.futures import CancelledError
 from queue import Empty, SimpleQueue
 from typing import Any
 
@@ -17,12 +18,24 @@ from ...exceptions import ModeUnavailableError
 from ._dask_lease import hold
 from ._dask_node import carry, end, make_way, tell
 from ._dask_places import Places
+from ._dask_story import asked_times_sent, asked_to_forgo
 from ._dask_topic import Topic
 from ._dask_workers import Seen, Workers, ask
 from ._engine import Engine
-from ._needs import check_versions, is_reached
+from ._needs import ANSWER, check_imports, check_versions, is_reached
 from ._node import versions
-from ._wire import KEPT, RECALL_UNBEGUN, LostError, NeverBegunError, Note, Order, Reply, Terms
+from ._wire import (
+    KEPT,
+    RECALL_UNBEGUN,
+    LostError,
+    MissingError,
+    NeverBegunError,
+    Note,
+    Order,
+    ReplacedError,
+    Reply,
+    Terms,
+)
 
 # So long, in seconds: until there is a worker, or an answer of its first; without a connection to
 # the scheduler; until all workers have ended what they have of ours.
@@ -65,6 +78,8 @@ class DaskLine:
             except Empty:
                 self._engine.check_connection()
                 if self._engine.is_gone(self.where):
+                    if self._engine.times_sent(future) == 0:  # nor will another run it: see `ME`
+                        raise NeverBegunError(_GONE) from None
                     raise LostError(_GONE) from None
                 if not come and self._engine.is_inside:
                     self._engine.call_on(_nothing, self.where, make_way)
@@ -74,7 +89,7 @@ class DaskLine:
             if isinstance(said, str):
                 raise LostError(said)
             if said is future:
-                yield self._result(future)
+                yield self._result(future, order)
                 return
             if isinstance(said, tuple) and said[0] == order.number:
                 if not come:
@@ -83,17 +98,21 @@ class DaskLine:
                 if said[1] is not None:
                     yield Note(*said[1])
 
-    def _result(self, future: Any) -> Reply:
+    def _result(self, future: Any, order: Order) -> Reply:
         try:
             reply = future.result(timeout=None)
-        except NeverBegunError:
+        except ReplacedError as error:
             self._engine.forget(self.where)
+            if self._engine.times_sent(future) == 1:
+                raise NeverBegunError(str(error)) from error
             raise
         except LostError:
             raise
         except Exception as error:
             if self._engine.is_cut_off:
                 raise LostError("the connection to Dask's scheduler is lost") from error
+            if self._engine.has_forgone(error, self, order):
+                raise MissingError(str(error)) from error
             raise LostError(f"{type(error).__name__}: {error}") from error
         assert isinstance(reply, Reply)
         return reply
@@ -105,6 +124,10 @@ class DaskLine:
     def fail(self, why: str) -> None:
         """The worker is gone."""
         self._news.put(why)
+
+    def is_gone(self) -> bool:
+        """Whether Dask has removed its worker."""
+        return self._engine.is_gone(self.where)
 
     def is_crowded(self) -> bool:
         """Whether another worker would take batches sooner."""
@@ -188,6 +211,8 @@ class DaskEngine(Engine):
         """Scatter a buffer: straight to a worker, if this machine reaches them all."""
         if self._direct is None:
             self._direct = all(is_reached(one) for one in self._look())
+        if self._client.scheduler.address.startswith("inproc") and type(lot) is not bytes:
+            lot = lot.copy()  # else a worker in this process would keep the caller's memory
         return self._client.scatter(lot, hash=False, direct=self._direct)
 
     def line(self, is_wanted: Callable[[], bool]) -> DaskLine:
@@ -249,6 +274,11 @@ class DaskEngine(Engine):
         """Which process has that address, once it is known to fit."""
         known = self._nodes.get(address)
         if known is None:
+            if not self._nodes:
+                check_imports(
+                    lambda: self._client.run_on_scheduler(versions, callback_timeout=ANSWER),
+                    f"the Dask scheduler at {self._client.scheduler.address}",
+                )
             try:
                 found = self._client.run(
                     versions, workers=[address], on_error="return", callback_timeout=_FIRST_WORKER
@@ -291,6 +321,19 @@ class DaskEngine(Engine):
             retries=0,
             **self._options,
         )
+
+    def times_sent(self, future: Any) -> int | None:
+        """To how many workers a batch was given; None if that is not known."""
+        return asked_times_sent(self._client, future.key)
+
+    def has_forgone(self, error: Exception, line: DaskLine, order: Order) -> bool:
+        """Whether a batch that was cancelled has not begun, and won't: its data are gone."""
+        if not isinstance(error, CancelledError) or not order.lots:
+            return False
+        if getattr(error, "reason", "") == "lost dependencies":
+            return True  # the scheduler has sent it nowhere
+        asked = (self.token, order.seat, order.number)
+        return bool(asked_to_forgo(self._client, line.where, *asked) == (line.node, True))
 
     def call_on(
         self, answered: Callable[[Any], None], address: str, fn: Callable[..., Any], *args: Any

@@ -8,7 +8,7 @@ from collections.abc import Callable, Iterator
 from typing import Any, Protocol
 
 from ..._daemons import DAEMON
-from ...exceptions import ConcurkitError
+from ...exceptions import ConcurkitError, WorkerCrashedError
 from ._wire import Note, Order, Reply
 
 
@@ -28,6 +28,14 @@ class Line(Protocol):
 
         Raises:
             LostError: the worker is gone, or the way to it.
+        """
+        ...
+
+    def is_gone(self) -> bool:
+        """Whether its worker is gone; may be asked before each batch.
+
+        Raises:
+            LostError: the way to all workers is gone.
         """
         ...
 
@@ -72,6 +80,23 @@ class Engine(ABC):
     @abstractmethod
     def put(self, lot: Any) -> Any:
         """Give a buffer to the cluster's own memory; returns what to send in its place."""
+
+    @property
+    def is_cut_off(self) -> bool:
+        """Whether the cluster is known to be out of reach now."""
+        return False
+
+    def give(self, lot: Any) -> Any:
+        """As `put`, and what goes wrong is told in our words, with the engine's as the cause."""
+        try:
+            return self.put(lot)
+        except Exception as error:
+            why = (
+                f"the connection to {self.name}'s scheduler is lost"
+                if self.is_cut_off
+                else f"it is full, or out of reach ({type(error).__name__}: {error})"
+            )
+            raise WorkerCrashedError(f"{self.name} takes no large argument: {why}") from error
 
     def new_line(self, is_wanted: Callable[[], bool]) -> Line:
         """As `line`, and what that came to is remembered."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import platform
 import sys
 import weakref
@@ -65,7 +66,7 @@ class ClusterExecutor(PoolExecutor):
             self._engine.wait()
 
     def _flight(self, batch: Batch, job: Job, tell: Tell, claim: Claim | None) -> ClusterFlight:
-        return ClusterFlight(batch, job, tell, claim, self._crew, self._engine.put)
+        return ClusterFlight(batch, job, tell, claim, self._crew, self._engine.give)
 
 
 def check_terms(
@@ -95,5 +96,6 @@ def check_terms(
         "inner_threads": plan.inner,
     }
     name = "" if initializer is None else name_of(initializer)
-    terms = Terms(token, size, options, plan.setup, name, platform.node(), tuple(sys.path))
+    path = tuple(place or os.getcwd() for place in sys.path)
+    terms = Terms(token, size, options, plan.setup, name, platform.node(), path)
     return terms, variables(propagate)

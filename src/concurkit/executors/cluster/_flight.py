@@ -61,8 +61,10 @@ class ClusterFlight:
         self._position = 0
         self._since: float | None = None
         self._window = 1
+        self._worker = ""
         self._sent = 0.0
         self._stopping = False  # whether it was given up
+        self._overdue = -1  # the task that it was given up for
         self._ending = threading.Lock()
         self._stacks: list[str] = []  # the answers to what was asked
 
@@ -96,12 +98,12 @@ class ClusterFlight:
         kept, buffers = self.job.kept, self._aside
         self._aside = []
         setting = setting_of(self.job)[1]
-        if len(setting) >= LARGE and "put" not in kept:
-            kept["put"] = _cargo.put_setting(setting, self._put)
-        if buffers or "put" in kept:
+        large = len(setting) >= LARGE
+        if buffers or large:
             known = kept.setdefault("sent", {})
+            place = _cargo.setting_put(setting, kept, self._put) if large else None
             self.cargo = _cargo.loaded(
-                kept.get("put"), buffers, self.batch.indices, known, repeated, self._put
+                place, buffers, self.batch.indices, known, repeated, self._put
             )
 
     def is_wanted(self) -> bool:
@@ -164,6 +166,7 @@ class ClusterFlight:
         if note.kind == AT:
             self._position, self._since = note.first, clock() - note.second
             self._window = int.from_bytes(note.data, "little") or 1
+            self._worker = note.worker
         elif note.kind == KEPT:
             self._kept = note.first
             if note.first:
@@ -175,9 +178,8 @@ class ClusterFlight:
         elif note.kind == STACK:
             self._stacks.append(note.data.decode(errors="replace"))
         elif note.kind == LOG:
-            worker = self.seat.name if self.seat is not None else ""
             index = note.first if note.first >= 0 else None
-            replay(note.data, worker, index, self.job.context)
+            replay(note.data, note.worker, index, self.job.context)
 
     def landed(self, outcome: Report | ConcurkitError) -> None:
         """The batch is over."""
@@ -193,27 +195,34 @@ class ClusterFlight:
 
     def lost(self, why: str) -> None:
         """The node is gone, and with it all that is known of the batch: none of it runs twice."""
-        count, now = self._kept, clock()
-        error: BaseException
-        if self._stopping:
-            error = TaskCancelledError("the task was abandoned: its node did not answer")
-        else:
-            error = WorkerCrashedError(
+        count = self._kept
+        if not self._stopping:
+            crash = WorkerCrashedError(
                 f"{why}; with it went the batch that it was running, of {count} "
                 f"task{'s' * (count != 1)}. Nothing of it is run again, unless by retry=."
             )
-        since = self._sent if self._since is None else self._since
-        self._finish(
-            Report(
-                values=[None] * count,
-                failures=[(position, error) for position in range(count)],
-                since=since,
-                busy=now - since,
-                ends=[now] * count,
-                worker=self.seat.name if self.seat is not None else "",
-                how="abandoned" if self._stopping else None,
-                gone=True,
-            )
+            self._finish(self._all_failed(crash, count))
+            return
+        error = TaskCancelledError("the task was abandoned: its node did not answer")
+        if self._overdue == count - 1:  # what ran before it has ended, and nobody knows how
+            report = self._all_failed(WorkerCrashedError(f"{why}, and what it did"), count - 1)
+            report.lost = error
+        else:
+            report = self._all_failed(error, count)
+        report.how = "abandoned"
+        self._finish(report)
+
+    def _all_failed(self, error: BaseException, count: int) -> Report:
+        """That nothing is known of the first *count* tasks but this error."""
+        since, now = self._sent if self._since is None else self._since, clock()
+        return Report(
+            values=[None] * count,
+            failures=[(position, error) for position in range(count)],
+            since=since,
+            busy=now - since,
+            ends=[now] * count,
+            worker=self.worker,
+            gone=True,
         )
 
     def put_back(self, error: BaseException | None = None) -> None:
@@ -242,8 +251,12 @@ class ClusterFlight:
         return self._position, self._since
 
     def sight(self) -> Sight:
-        worker = self.seat.name if self.seat is not None else ""
-        return Sight(worker, self._position, self._since, self._window)
+        return Sight(self.worker, self._position, self._since, self._window)
+
+    @property
+    def worker(self) -> str:
+        """The process that has it, as in its report; its seat until that is known."""
+        return self._worker or (self.seat.name if self.seat is not None else "")
 
     def stack(self) -> Poll | None:
         """Ask the node, which asks the process."""
@@ -267,6 +280,7 @@ class ClusterFlight:
         if self._taken_back():
             return Report()
         if not self.over:
+            self._overdue = position
             self._ask(_wire.ABANDON, position)
             timer = threading.Timer(_PATIENCE, self._leave)
             timer.daemon = DAEMON

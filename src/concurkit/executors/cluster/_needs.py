@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import socket
+from collections.abc import Callable
 from importlib import import_module
 from typing import Any
 
@@ -65,11 +66,8 @@ def check_versions(found: Any, where: str) -> str:
         ModeUnavailableError: it has no concurkit, or another one, or another Python.
     """
     if isinstance(found, BaseException):
-        if isinstance(found, ImportError):
-            raise ModeUnavailableError(
-                f"{where} can't import concurkit ({type(found).__name__}: {found}); install it "
-                f"there, in the same version as here, which is {versions()[2]}."
-            ) from found
+        if _is_import_error(found):
+            raise _lacking(found, where) from found
         raise ModeUnavailableError(f"{where} can't be used: {found!r}") from found
     node, *theirs = found
     for name, there, here in zip(("Python", "concurkit"), theirs, versions()[1:], strict=True):
@@ -79,3 +77,26 @@ def check_versions(found: Any, where: str) -> str:
                 "bytecode and pickles, so both must be alike."
             )
     return str(node)
+
+
+def check_imports(ask: Callable[[], object], where: str) -> None:
+    """Raise ModeUnavailableError if what is asked there fails for lack of concurkit."""
+    try:
+        ask()
+    except Exception as error:  # others show as soon as there is something to do
+        if _is_import_error(error):
+            raise _lacking(error, where) from error
+
+
+def _is_import_error(error: BaseException) -> bool:
+    """Whether it is one, or what an engine makes of one where it reads a message: its text."""
+    text = str(error)
+    return isinstance(error, ImportError) or text.startswith(("ModuleNotFound", "ImportError("))
+
+
+def _lacking(error: BaseException, where: str) -> ModeUnavailableError:
+    told = f"{type(error).__name__}: {error}" if isinstance(error, ImportError) else str(error)
+    return ModeUnavailableError(
+        f"{where} can't import concurkit ({told}); install it there, in the same version as here, "
+        f"which is {versions()[2]}."
+    )

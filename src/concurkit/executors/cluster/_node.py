@@ -14,8 +14,9 @@ from uuid import uuid4
 from ..._batch import Job, Report, clock
 from ..._version import __version__
 from .._flight import Ended, GaveBack, Poll, Still, Unfit
-from ._carried import CarriedFlight, Logged, Packed, Processes
-from ._reports import packed, refused
+from ._batches import Batches
+from ._carried import CarriedFlight, Logged, Processes, Start
+from ._reports import named, packed, refused
 from ._wire import (
     ABANDON,
     ASK,
@@ -32,10 +33,9 @@ from ._wire import (
     STOP,
     TASKS,
     TIMED,
-    LostError,
-    NeverBegunError,
     Note,
     Order,
+    ReplacedError,
     Reply,
     Terms,
 )
@@ -70,21 +70,19 @@ class Node:
         terms: how its processes are made.
         size: how many there may be.
         where: what this place is called.
+        batches: those of the executor in this process.
     """
 
-    def __init__(self, terms: Terms, size: int, where: str) -> None:
-        options: dict[str, Any] = dict(terms.options)
-        if terms.host == platform.node():  # what the caller can import can be imported here
-            sys.path.extend(place for place in terms.path if place not in sys.path)
-        if terms.setup:
-            options["initializer"] = Packed(terms.initializer, terms.setup)
-        self._processes = Processes(size, **options)
+    def __init__(self, terms: Terms, size: int, where: str, batches: Batches) -> None:
+        # What the caller can import there can be imported here; by its own processes only, since
+        # programs share this one.
+        path = terms.path if terms.host == platform.node() else ()
+        start = Start(terms.initializer, terms.setup, path)
+        self._processes = Processes(size, **terms.options, initializer=start)
         self._size = size
         self._where = where
-        self._lock = threading.Lock()
-        self._batches: dict[tuple[str, int], CarriedFlight] = {}
-        self._unwanted: set[tuple[str, int]] = set()
-        self._last: dict[str, int] = {}  # the number of each seat's latest batch
+        self._batches = batches
+        self._flights: set[CarriedFlight] = set()
         self._jobs: dict[int, Job] = {}
         self._lots: dict[str, Any] = {}
 
@@ -101,7 +99,7 @@ class Node:
             wanted: whether anybody waits for it still.
         """
         if order.node != ME:
-            raise NeverBegunError("the worker that was to run this batch is gone")
+            raise ReplacedError("another worker has taken its address")
         news: SimpleQueue[Any] = SimpleQueue()
         flight = self._begin(order, lots, news)
         if flight is None:
@@ -110,25 +108,21 @@ class Node:
         try:
             yield from self._follow(flight, news, bool(order.flags & EXACT), wanted)
         finally:
-            with self._lock:
-                del self._batches[order.seat, order.number]
+            self._batches.ends(order.seat, order.number)
+            self._flights.discard(flight)
 
     def _begin(
         self, order: Order, lots: Sequence[Any], news: SimpleQueue[Any]
     ) -> CarriedFlight | None:
         """Give a batch to a process; None if it was taken back before."""
-        key = (order.seat, order.number)
-        with self._lock:
-            # An engine may repeat a call whose worker it has lost; tasks run once.
-            if order.number <= self._last.get(order.seat, 0):
-                raise LostError("the batch was here before")
-            self._last[order.seat] = order.number
-            if key in self._unwanted:
-                self._unwanted.discard(key)
+        batches = self._batches
+        with batches.lock:
+            if not batches.comes(order.seat, order.number):
                 return None
             memory = [self._memory(*one) for one in zip(order.lots, lots, strict=True)]
             flight = self._processes.take(order, memory, self._job(order, memory), news.put)
-            self._batches[key] = flight
+            batches.begins(order.seat, order.number, flight)
+            self._flights.add(flight)
             while len(self._lots) > _LOTS:
                 del self._lots[next(iter(self._lots))]
             return flight
@@ -183,10 +177,11 @@ class Node:
                     yield Note(STACK, data=stack.encode(errors="replace"))
                 elif asked is not None and clock() > asked.until:
                     asked = None
-                _, at, since, window = flight.sight()
+                worker, at, since, window = flight.sight()
                 if (at, since) != seen and since is not None:
                     seen = at, since
-                    yield Note(AT, at, clock() - since, window.to_bytes(4, "little"))
+                    size = window.to_bytes(4, "little")
+                    yield Note(AT, at, clock() - since, size, named(self._where, worker))
                 if not wanted():
                     flight.give_up()
                 continue
@@ -194,51 +189,23 @@ class Node:
                 yield packed(event.report, self._where)
                 return
             if type(event) is Unfit:
-                yield refused(event.error)
+                yield refused(event.error, self._where)
                 return
             if type(event) is GaveBack:
                 yield Note(KEPT, event.kept)
             elif type(event) is Still:
                 at, since = flight.look()
                 ran = 0.0 if since is None else clock() - since
-                yield Note(AT, at, ran)
+                yield Note(AT, at, ran, worker=named(self._where, flight.sight().worker))
                 yield Note(STILL)
             elif type(event) is _Asked:
                 asked = event
             elif type(event) is Logged:
-                yield Note(LOG, event.task, 0.0, event.data)
-
-    # ---- what is asked of a batch, from any thread ----------------------------------------------
-
-    def tell(self, seat: str, number: int, what: int, position: int) -> bool:
-        """Take tasks back, or stop one; the answer comes with the batch.
-
-        True if it had not come here yet, and will not run.
-        """
-        with self._lock:
-            flight = self._batches.get((seat, number))
-            if flight is None:
-                ahead = what not in (STOP, ASK) and number > self._last.get(seat, 0)
-                if ahead:
-                    self._unwanted.add((seat, number))
-                return ahead
-        if what in (RECALL, RECALL_UNBEGUN):
-            flight.recall(what == RECALL_UNBEGUN)
-        elif what == STOP:
-            flight.stop(position)
-        elif what == ABANDON:
-            flight.give_up(position)
-        elif what == ASK:
-            poll = flight.stack()
-            if poll is not None:
-                flight.say(_Asked(poll, clock() + _ANSWER))
-        return False
+                yield Note(LOG, event.task, 0.0, event.data, named(self._where, event.worker))
 
     def end(self) -> None:
         """End the processes, whatever they do."""
-        with self._lock:
-            flights = list(self._batches.values())
-        for flight in flights:
+        for flight in list(self._flights):
             flight.give_up()
         self._processes.shutdown()
 
@@ -260,28 +227,60 @@ def _elsewhere() -> None:
 
 # ---- the nodes of this process ------------------------------------------------------------------
 
-_nodes: dict[str, Node] = {}
+_nodes: dict[tuple[str, str], Node] = {}  # several workers may live in one process
+_batches: dict[str, Batches] = {}
 _lock = threading.Lock()
 
 
 def node_for(terms: Terms, size: int, where: str) -> Node:
-    """The executor's node here, made if need be."""
+    """The executor's node here, beside the worker of that name; made if need be."""
+    key = (terms.token, where)
     with _lock:
-        node = _nodes.get(terms.token)
+        node = _nodes.get(key)
         if node is None:
-            node = _nodes[terms.token] = Node(terms, size, where)
+            batches = _batches.setdefault(terms.token, Batches())
+            node = _nodes[key] = Node(terms, size, where, batches)
         return node
 
 
 def tell_node(token: str, seat: str, number: int, what: int, position: int) -> bool:
-    """Ask something of a batch here; see `Node.tell`."""
-    node = _nodes.get(token)
-    return node is not None and node.tell(seat, number, what, position)
+    """Ask something of a batch here, from any thread; the answer comes with the batch.
+
+    True if it was to be taken back and had not come here yet: it will not run.
+    """
+    batches = _batches.get(token)
+    if batches is None:
+        return False
+    with batches.lock:
+        flight = batches.find(seat, number)
+        if flight is None:
+            return what not in (STOP, ASK) and batches.forgo(seat, number)
+    if what in (RECALL, RECALL_UNBEGUN):
+        flight.recall(what == RECALL_UNBEGUN)
+    elif what == STOP:
+        flight.stop(position)
+    elif what == ABANDON:
+        flight.give_up(position)
+    elif what == ASK:
+        poll = flight.stack()
+        if poll is not None:
+            flight.say(_Asked(poll, clock() + _ANSWER))
+    return False
 
 
-def end_node(token: str) -> None:
-    """The executor is done here, or gone: leave nothing behind."""
+def forgo(token: str, seat: str, number: int) -> tuple[str, bool]:
+    """Which process this is, and whether a batch has not come here, and now will not run."""
     with _lock:
-        node = _nodes.pop(token, None)
-    if node is not None:
+        batches = _batches.setdefault(token, Batches())
+    return ME, batches.forgo(seat, number)
+
+
+def end_node(token: str, where: str | None = None) -> None:
+    """The executor is done beside the worker of that name (None: all here): leave nothing there."""
+    with _lock:
+        keys = [key for key in _nodes if key[0] == token and where in (None, key[1])]
+        nodes = [_nodes.pop(key) for key in keys]
+        if not any(key[0] == token for key in _nodes):
+            _batches.pop(token, None)
+    for node in nodes:
         node.end()

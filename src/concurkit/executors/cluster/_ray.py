@@ -14,7 +14,7 @@ from ._engine import Engine
 from ._needs import check_versions, engine_module, is_reached
 from ._node import end_node, node_for, tell_node, versions
 from ._ray_home import Joined
-from ._wire import CrowdedError, LostError, NeverBegunError, Note, Order, Reply, Terms
+from ._wire import ASK, CrowdedError, LostError, NeverBegunError, Note, Order, Reply, Terms
 
 _ray = engine_module("ray", "ray")
 _errors = engine_module("ray.exceptions", "ray")
@@ -63,6 +63,7 @@ class RayLine:
         self.node = node
         self._actor = actor
         self._is_cut = False
+        self._heard = time.monotonic()
 
     def carry(self, order: Order, references: list[Any]) -> Iterator[Note | Reply]:
         """Send a batch, and say what is heard of it."""
@@ -90,6 +91,21 @@ class RayLine:
                 return
             session.check()
             yield _ray.get(said)
+            self._heard = time.monotonic()
+
+    def is_gone(self) -> bool:
+        """Whether the actor has ended; one that was heard a moment ago is not asked."""
+        if time.monotonic() - self._heard < _LOOK or not self._engine.is_reachable():
+            return False
+        ask = self._actor.tell.options(concurrency_group="control")
+        try:
+            with self._engine.session.kept():
+                asked = ask.remote("", 0, ASK, -1)
+                if _ray.wait([asked], timeout=_TRY)[0]:
+                    _ray.get(asked)
+        except (_errors.RayActorError, LostError):
+            return True
+        return False
 
     def is_crowded(self) -> bool:
         """Never: an actor is one seat's."""

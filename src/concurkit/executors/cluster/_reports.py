@@ -26,14 +26,19 @@ def packed(report: Report, where: str) -> Reply:
         values = [_packed(at, value, wires, aside) for at, value in enumerate(values)]
     lost = None if report.lost is None else as_wire(_located(report.lost, where))
     times = (report.since, report.busy, list(report.ends))
-    worker = f"{where} {report.worker}".strip()
+    worker = named(where, report.worker)
     content = (values, singly, wires, times, worker, lost, report.how, report.unsure)
     return Reply(dumps(("report", content)), aside)
 
 
-def refused(error: ConcurkitError) -> Reply:
-    """What tells that the processes there can't be set up."""
-    return Reply(dumps(("unfit", (str(error), pack_error(error.__cause__ or error)))))
+def named(where: str, worker: str) -> str:
+    """What the caller calls a process of the node's: an outcome, a log record, a stack say so."""
+    return f"{where} {worker}".strip()
+
+
+def refused(error: ConcurkitError, where: str) -> Reply:
+    """What tells that the processes can't be set up, at the node of that name."""
+    return Reply(dumps(("unfit", (f"{where}: {error}", pack_error(error.__cause__ or error)))))
 
 
 def opened(reply: Reply, sent: float) -> Report | InitializerError:

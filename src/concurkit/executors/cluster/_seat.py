@@ -11,7 +11,7 @@ from .._pool import Crew
 from ._engine import Engine, Line
 from ._flight import ClusterFlight
 from ._reports import opened
-from ._wire import CrowdedError, LostError, NeverBegunError, Note, Order
+from ._wire import CrowdedError, LostError, MissingError, NeverBegunError, Note, Order
 
 
 class ClusterSeat:
@@ -90,12 +90,8 @@ class ClusterSeat:
         if not flight.is_wanted():
             self._crew.freed(self)
             return True
-        line = self._line
-        if line is not None and line.is_crowded():
-            self._line = None
-            line.close()
         try:
-            line = self._line = self._line or self._engine.new_line(lambda: not self._left)
+            line = self._fit_line()
         except CrowdedError:  # the batch goes on, when a seat is free that has a worker
             self._crew.lost(self)
             flight.put_back()
@@ -117,11 +113,22 @@ class ClusterSeat:
             self._crew.lost(self)
             flight.put_back()
             return False
+        except MissingError as error:
+            return self._reload(flight, str(error))
         except LostError as error:
             self._crew.count_stillborn(stillborn=False)
             self._crew.lost(self)
             flight.lost(f"{self.name} ({line.where}) is lost: {error}")
             return False
+
+    def _fit_line(self) -> Line:
+        """The way to a worker that is there, and has no more to do than others."""
+        line = self._line
+        if line is not None and (line.is_gone() or line.is_crowded()):
+            self._line = None
+            line.close()
+        line = self._line = self._line or self._engine.new_line(lambda: not self._left)
+        return line
 
     def _carry(self, line: Line, order: Order, flight: ClusterFlight) -> bool:
         """Follow a batch to its end; whether this seat can take another."""
@@ -141,6 +148,17 @@ class ClusterSeat:
             flight.landed(outcome)
             return not isinstance(outcome, ConcurkitError)
         raise LostError("it gave no answer")
+
+    def _reload(self, flight: ClusterFlight, why: str) -> bool:
+        """What the batch needs is to be put into the engine again, and the batch sent again."""
+        failing = flight.cargo.spoil() and self._crew.count_stillborn(stillborn=True)
+        self._crew.freed(self)
+        flight.put_back(
+            WorkerCrashedError(f"{self._engine.name} loses what is put into it: {why}")
+            if failing
+            else None
+        )
+        return True
 
     def _refuse(self, flight: ClusterFlight, error: ConcurkitError) -> None:
         """No worker can be used: of a cluster that has worked, what had ended is kept."""

@@ -67,12 +67,16 @@ class Order(NamedTuple):
 
 
 class Note(NamedTuple):
-    """What a node says of a batch that is under way: see the kinds below."""
+    """What a node says of a batch that is under way: see the kinds below.
+
+    The worker is named as in the batch's report, where it matters.
+    """
 
     kind: int
     first: int = 0
     second: float = 0.0
     data: bytes = b""
+    worker: str = ""
 
 
 AT = 0  # the task at `first`, or one of the `data` ones from there on, has run `second` seconds
@@ -124,5 +128,13 @@ class CrowdedError(LostError):
     """There is no room for one more now, and others of the same executor are at work."""
 
 
+class ReplacedError(LostError):
+    """A batch came to another process than was meant, which may have had it before it was gone."""
+
+
 class NeverBegunError(LostError):
-    """A batch came to another worker than it was meant for, and none of it has run."""
+    """A batch came to no worker that would run it, so none of it has run."""
+
+
+class MissingError(LostError):
+    """Buffers that a batch needs are gone from the engine, and none of it has run."""
