@@ -368,9 +368,12 @@ def fail_first_and_wait(started: str, path: str) -> str:
     return note_and_wait_for_file(started, path)
 
 
+SLOW_PATTERN = re.compile(r"(a+)+$")
+
+
 def search_for_ever() -> None:
     """Match a pattern that takes for ever, in C code that holds the GIL all the while."""
-    re.match(r"(a+)+$", "a" * 60 + "b")
+    SLOW_PATTERN.match("a" * 60 + "b")
 
 
 def read_in_c(fifo: str) -> None:

@@ -6,6 +6,7 @@ from __future__ import annotations
 
 import os
 import re
+import select
 import signal
 import subprocess
 import sys
@@ -134,6 +135,9 @@ def report(process: subprocess.Popen[str], pid: int) -> list[str]:
     # A task may say that it waits a moment before its run notes that.
     while not (said and said[-1].endswith(" 1 running")):
         os.kill(pid, signal.SIGUSR1)
+        # From 3.13 on a signal waits for another one where a thread forked (see docs/stuck.md).
+        while not select.select([process.stderr], [], [], 1)[0]:
+            os.kill(pid, signal.SIGUSR1)
         said = []
         while not said or not said[-1].startswith("a run:"):
             said.append(process.stderr.readline().rstrip())
