@@ -143,7 +143,7 @@ CALLS = {
     "trio stream": "trio.run(read, aio.iter_concurrently(tasks, {options}))",
 }
 IMPORTS = """
-    import asyncio, os, sys, time, trio
+    import asyncio, os, signal, sys, time, trio
     from functools import partial
     import sample_tasks
     from concurkit import *
@@ -292,7 +292,14 @@ def test_a_second_ctrl_c_abandons_what_the_first_waits_for(start: Start, call: s
         f"""{IMPORTS}
     from concurkit import _adrive, _caller, _reading
     _adrive.PATIENCE = _caller.PATIENCE = _reading.PATIENCE = 60.0  # what the first one waits for
-    tasks = [Task(sample_tasks.note_and_overstay, "started", None)]
+
+    def overstay():
+        # Before the run listens, Ctrl-C ends the program's own code, which waits for nothing.
+        while signal.getsignal(signal.SIGINT) is signal.default_int_handler:
+            time.sleep(0.001)
+        sample_tasks.note_and_overstay("started", None)
+
+    tasks = [overstay]
     {calling(call, "mode='thread'")}
     """
     )
