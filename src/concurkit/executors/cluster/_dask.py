@@ -16,14 +16,14 @@ from typing import Any
 
 from ...exceptions import ModeUnavailableError
 from ._dask_lease import hold
-from ._dask_node import carry, end, make_way, tell
+from ._dask_node import carry, end, make_way
 from ._dask_places import Places
 from ._dask_story import asked_times_sent, asked_to_forgo
 from ._dask_topic import Topic
 from ._dask_workers import Seen, Workers, ask
 from ._engine import Engine
 from ._needs import ANSWER, check_imports, check_versions, is_reached
-from ._node import versions
+from ._node import tell_node, versions
 from ._wire import (
     KEPT,
     RECALL_UNBEGUN,
@@ -146,7 +146,7 @@ class DaskLine:
             if ahead is True:  # it is told, since no batch is there to tell it
                 self.hear(number, Note(KEPT))
 
-        engine.call_on(answered, self.where, tell, engine.token, seat, number, what, position)
+        engine.call_on(answered, self.where, tell_node, engine.token, seat, number, what, position)
 
     def cut(self) -> None:
         """Wait for this worker no more."""

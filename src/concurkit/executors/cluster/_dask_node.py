@@ -4,13 +4,12 @@ from __future__ import annotations
 
 import asyncio
 import pickle
-import threading
 from typing import Any
 
 from ._dask_lease import at_work
 from ._needs import engine_module
-from ._node import end_node, node_for, tell_node
-from ._wire import ASK, STOP, LostError, Order, Reply, Terms
+from ._node import end_node, node_for
+from ._wire import LostError, Order, Reply, Terms
 
 _distributed = engine_module("distributed", "dask")
 _protocol = engine_module("distributed.protocol", "dask")
@@ -34,10 +33,6 @@ def carry(topic: str, packed_terms: bytes, packed_order: bytes, *lots: Any) -> R
     worker = _distributed.get_worker()
     terms: Terms = pickle.loads(packed_terms)
     order: Order = pickle.loads(packed_order)
-    with _lock:
-        _known.add(terms.token)
-        if (order.seat, order.number) in _unwanted.get(terms.token, ()):
-            raise LostError("the batch was taken back")
     node = node_for(terms, terms.size or worker.state.nthreads, f"dask {worker.address}")
     key = worker.get_current_task()
     way = _Way()
@@ -58,22 +53,6 @@ def carry(topic: str, packed_terms: bytes, packed_order: bytes, *lots: Any) -> R
                 return said
             say(tuple(said))
     raise LostError("the batch came to nothing")
-
-
-# ---- before the first batch has come ------------------------------------------------------------
-
-_lock = threading.Lock()
-_known: set[str] = set()  # the executors that have a node here, by their tokens
-_unwanted: dict[str, set[tuple[str, int]]] = {}  # what others have had taken back
-
-
-def tell(token: str, seat: str, number: int, what: int, position: int) -> bool:
-    """As `tell_node`, and while another's task keeps an executor's first batch from its node."""
-    with _lock:
-        if token not in _known and what not in (STOP, ASK):
-            _unwanted.setdefault(token, set()).add((seat, number))
-            return True
-    return tell_node(token, seat, number, what, position)
 
 
 # ---- runs inside tasks --------------------------------------------------------------------------
@@ -109,7 +88,4 @@ class _Way:
 
 async def end(token: str) -> None:
     """The executor is done: end its processes here, off the worker's loop."""
-    with _lock:
-        _known.discard(token)
-        _unwanted.pop(token, None)
     await asyncio.to_thread(end_node, token)

@@ -248,9 +248,7 @@ def tell_node(token: str, seat: str, number: int, what: int, position: int) -> b
 
     True if it was to be taken back and had not come here yet: it will not run.
     """
-    batches = _batches.get(token)
-    if batches is None:
-        return False
+    batches = _batches_of(token)  # the first may be on its way, behind tasks of others
     with batches.lock:
         flight = batches.find(seat, number)
         if flight is None:
@@ -270,9 +268,12 @@ def tell_node(token: str, seat: str, number: int, what: int, position: int) -> b
 
 def forgo(token: str, seat: str, number: int) -> tuple[str, bool]:
     """Which process this is, and whether a batch has not come here, and now will not run."""
+    return ME, _batches_of(token).forgo(seat, number)
+
+
+def _batches_of(token: str) -> Batches:
     with _lock:
-        batches = _batches.setdefault(token, Batches())
-    return ME, batches.forgo(seat, number)
+        return _batches.setdefault(token, Batches())
 
 
 def end_node(token: str, where: str | None = None) -> None:
